@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// maxEntryBytes is where Extend begins a new entry. It bounds what a reader must load to get at one message.
+const maxEntryBytes = 1 << 20
+
+// group collects the writes of the transactions that are applied together. Writes are kept in order in lists, so that the
+// end of a list can be cut off when a transaction is taken back.
+type group struct {
+	db    *pebble.DB
+	milli int64
+
+	writes  []write
+	latest  map[string]int // key → place of its newest write in writes
+	ranges  []keyRange
+	entries []entry
+	events  []any
+}
+
+// write sets a key, or deletes it when value is nil.
+type write struct {
+	key, value []byte
+	prev       int // place of the write of the same key before this one, or -1
+}
+
+type keyRange struct{ start, end []byte }
+
+func (r keyRange) contains(key []byte) bool {
+	return bytes.Compare(r.start, key) <= 0 && bytes.Compare(key, r.end) < 0
+}
+
+// entry is one value that Extend was given.
+type entry struct {
+	prefix []byte
+	at     uint64
+	value  []byte
+}
+
+// mark is a point to which a group can be cut back.
+type mark struct{ writes, ranges, entries, events int }
+
+func newGroup(db *pebble.DB, milli int64) *group {
+	return &group{db: db, milli: milli, latest: make(map[string]int)}
+}
+
+func (g *group) mark() mark {
+	return mark{len(g.writes), len(g.ranges), len(g.entries), len(g.events)}
+}
+
+func (g *group) rollback(m mark) {
+	for i := len(g.writes) - 1; i >= m.writes; i-- {
+		if w := g.writes[i]; w.prev < 0 {
+			delete(g.latest, string(w.key))
+		} else {
+			g.latest[string(w.key)] = w.prev
+		}
+	}
+	g.writes = g.writes[:m.writes]
+	g.ranges = g.ranges[:m.ranges]
+	g.entries = g.entries[:m.entries]
+	g.events = g.events[:m.events]
+}
+
+func (g *group) empty() bool {
+	return len(g.writes) == 0 && len(g.ranges) == 0 && len(g.entries) == 0
+}
+
+func (g *group) get(key []byte) ([]byte, error) {
+	if i, ok := g.latest[string(key)]; ok {
+		return g.writes[i].value, nil
+	}
+	for _, r := range g.ranges {
+		if r.contains(key) {
+			return nil, nil
+		}
+	}
+	return getCopy(g.db, key)
+}
+
+// getCopy returns a copy of a key's value, or nil if there is none.
+func getCopy(r pebble.Reader, key []byte) ([]byte, error) {
+	value, closer, err := r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	value = append(make([]byte, 0, len(value)+1), value...) // never nil, even when empty
+	return value, closer.Close()
+}
+
+func (g *group) set(key, value []byte) {
+	prev, ok := g.latest[string(key)]
+	if !ok {
+		prev = -1
+	}
+	g.latest[string(key)] = len(g.writes)
+	g.writes = append(g.writes, write{key, value, prev})
+}
+
+// deleteRange also deletes what the group itself has written in the range, in the order of the keys.
+func (g *group) deleteRange(start, end []byte) {
+	r := keyRange{bytes.Clone(start), bytes.Clone(end)}
+	var covered []string
+	for key := range g.latest {
+		if r.contains([]byte(key)) {
+			covered = append(covered, key)
+		}
+	}
+	slices.Sort(covered)
+	for _, key := range covered {
+		g.set([]byte(key), nil)
+	}
+	g.ranges = append(g.ranges, r)
+}
+
+func (g *group) extend(prefix []byte, at uint64, value []byte) {
+	g.entries = append(g.entries, entry{prefix, at, value})
+}
+
+// writeTo puts the group into a batch: range deletions first, then the newest write of each key, then the packed entries.
+// The order depends on nothing but the group's transactions (E4).
+func (g *group) writeTo(b *pebble.Batch) error {
+	for _, r := range g.ranges {
+		if err := b.DeleteRange(r.start, r.end, nil); err != nil {
+			return err
+		}
+	}
+	for i, w := range g.writes {
+		if g.latest[string(w.key)] != i {
+			continue
+		}
+		var err error
+		if w.value == nil {
+			err = b.Delete(w.key, nil)
+		} else {
+			err = b.Set(w.key, w.value, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return g.writeEntries(b)
+}
+
+func (g *group) writeEntries(b *pebble.Batch) error {
+	slices.SortStableFunc(g.entries, func(x, y entry) int { return bytes.Compare(x.prefix, y.prefix) })
+	for rest := g.entries; len(rest) > 0; {
+		n, size := 1, len(rest[0].value)
+		for n < len(rest) && bytes.Equal(rest[n].prefix, rest[0].prefix) && size+len(rest[n].value) <= maxEntryBytes {
+			size += len(rest[n].value)
+			n++
+		}
+		if err := writeEntry(b, rest[:n], size); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+func writeEntry(b *pebble.Batch, run []entry, size int) error {
+	last := run[len(run)-1]
+	op := b.SetDeferred(len(last.prefix)+8, size)
+	binary.BigEndian.PutUint64(op.Key[copy(op.Key, last.prefix):], last.at)
+	value := op.Value[:0]
+	for _, e := range run {
+		value = append(value, e.value...)
+	}
+	return op.Finish()
+}

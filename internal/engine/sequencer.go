@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+const (
+	// maxGroupBytes and maxGroupLen bound one batch, and with it how long a transaction waits for those before it.
+	maxGroupBytes = 8 << 20
+	maxGroupLen   = 4096
+	// groupsInFlight is how many groups may wait for the disk at a time. More than one lets the next group be applied
+	// while the disk is busy; Pebble makes one sync serve all that wait.
+	groupsInFlight = 4
+	// queueLen is how many transactions may wait for the sequencer. Beyond it Submit blocks.
+	queueLen = 4096
+)
+
+// proposal is a transaction on its way.
+type proposal struct {
+	tx   *Transaction
+	done func(error)
+	err  error
+}
+
+// flight is a group on its way to the disk.
+type flight struct {
+	batch     *pebble.Batch
+	view      *View
+	proposals []proposal
+	events    []any
+	err       error
+}
+
+// sequencer applies transactions in the order of its queue.
+type sequencer struct {
+	engine  *Engine
+	queue   chan proposal
+	flights chan *flight
+	milli   int64
+	wg      sync.WaitGroup
+}
+
+func newSequencer(e *Engine) *sequencer {
+	s := &sequencer{engine: e, queue: make(chan proposal, queueLen), flights: make(chan *flight, groupsInFlight)}
+	s.wg.Add(2)
+	go s.sequence()
+	go s.complete()
+	return s
+}
+
+// stop waits until all that is queued is done. Nothing may be queued afterwards.
+func (s *sequencer) stop() {
+	close(s.queue)
+	s.wg.Wait()
+}
+
+func (s *sequencer) sequence() {
+	defer s.wg.Done()
+	defer close(s.flights)
+	for first := range s.queue {
+		s.flights <- s.run(s.collect(first))
+	}
+}
+
+// collect takes what is queued behind first, up to the bounds of a group.
+func (s *sequencer) collect(first proposal) []proposal {
+	all := append(make([]proposal, 0, 1+len(s.queue)), first)
+	for size := first.tx.sizeBytes(); size < maxGroupBytes && len(all) < maxGroupLen; {
+		select {
+		case p, ok := <-s.queue:
+			if !ok {
+				return all
+			}
+			size += p.tx.sizeBytes()
+			all = append(all, p)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// run applies a group and hands it to the write-ahead log, without waiting for the disk.
+func (s *sequencer) run(proposals []proposal) *flight {
+	f := &flight{proposals: proposals}
+	if f.err = s.engine.writable(); f.err != nil {
+		return f
+	}
+	s.milli = max(s.milli, s.engine.options.Clock().UnixMilli())
+	g := newGroup(s.engine.db, s.milli)
+	for i := range proposals {
+		proposals[i].err = apply(g, proposals[i].tx)
+	}
+	f.events = g.events
+	if g.empty() {
+		return f
+	}
+	f.batch = s.engine.db.NewBatch()
+	if f.err = g.writeTo(f.batch); f.err != nil {
+		return f
+	}
+	if f.err = s.engine.db.ApplyNoSyncWait(f.batch, pebble.Sync); f.err == nil {
+		f.err = s.engine.writable() // Pebble reports a failed write to the logger, not to the caller
+	}
+	if f.err == nil {
+		f.view = newView(s.engine.db)
+	}
+	return f
+}
+
+// apply runs a transaction on top of the group, or leaves the group as it was and returns why.
+func apply(g *group, t *Transaction) error {
+	before := g.mark()
+	tx := &Tx{ns: t.Namespace, group: g}
+	for _, op := range t.Operations {
+		if err := op.Apply(tx); err != nil {
+			g.rollback(before)
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sequencer) complete() {
+	defer s.wg.Done()
+	for f := range s.flights {
+		s.finish(f)
+	}
+}
+
+// finish waits for the disk, then shows the group to readers, tells subscribers, and answers, in this order.
+func (s *sequencer) finish(f *flight) {
+	if f.err == nil && f.batch != nil {
+		f.err = f.batch.SyncWait()
+	}
+	if f.err == nil {
+		f.err = s.engine.writable()
+	}
+	if f.err != nil {
+		f.err = s.engine.fail(f.err)
+		f.events = nil
+	}
+	switch {
+	case f.view == nil:
+	case f.err == nil:
+		s.engine.publish(f.view)
+	default:
+		f.view.Close()
+	}
+	s.engine.notify(f.events)
+	for _, p := range f.proposals {
+		if f.err != nil {
+			p.err = f.err
+		}
+		p.done(p.err)
+	}
+	if f.batch != nil && f.err == nil {
+		_ = f.batch.Close() // returns memory to Pebble's pool; there is nothing to fail
+	}
+}
