@@ -6,8 +6,10 @@
 package message
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Message is one message of a log. The zero value is a valid, empty message.
@@ -26,8 +28,9 @@ type Message struct {
 	// Metadata is opaque to the server. Nil and empty are the same.
 	Metadata map[string]string
 
-	// ID identifies the message. Empty on publishing means that the block's own id and the message's place in it make up
-	// the id, which is unique too and costs nothing; see [BlockID.MessageID].
+	// ID gives the message an id on publishing. Empty means that the block's own id and the message's place in it make up
+	// the id, which is unique too and costs nothing. To read the id, call [Message.MessageID]: ID may be empty on a message
+	// that was read.
 	ID string
 	// Timestamp is when the message was created, in milliseconds since the Unix epoch. Zero on publishing means now.
 	Timestamp int64
@@ -47,6 +50,65 @@ type Message struct {
 	Target string
 	// Request pairs an answer with its request, counted by the requesting client.
 	Request RequestID
+
+	// What a message that was read knows besides: its id if ID is empty, and that Segment was resolved.
+	id    [16]byte
+	hasID bool
+	read  bool
+}
+
+// MessageID returns the id of the message: ID if that is set, else the id under which the message was read, which is only
+// now written out; see [BlockID.MessageID]. It is empty for a new message without ID.
+func (m *Message) MessageID() string {
+	if m.ID == "" && m.hasID {
+		return hex.EncodeToString(m.id[:])
+	}
+	return m.ID
+}
+
+// binaryID returns the 16 bytes that the id of the message stands for, if it is written as 32 lower-case hexadecimal digits.
+func (m *Message) binaryID() (id [16]byte, ok bool) {
+	if m.ID == "" {
+		return m.id, m.hasID
+	}
+	if len(m.ID) != 2*len(id) {
+		return id, false
+	}
+	for i := range id {
+		high, low := hexDigit(m.ID[2*i]), hexDigit(m.ID[2*i+1])
+		if high|low > 15 {
+			return id, false
+		}
+		id[i] = high<<4 | low
+	}
+	return id, true
+}
+
+// hexDigit returns the value of a lower-case hexadecimal digit, or 255.
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
+}
+
+// Clone returns a copy of the message that shares no memory with it, so that a message can outlive its block.
+func (m *Message) Clone() *Message {
+	c := *m
+	for _, s := range []*string{&c.Type, &c.Format, &c.ID, &c.Source, &c.Target} {
+		*s = strings.Clone(*s)
+	}
+	c.Payload = bytes.Clone(m.Payload)
+	if m.Metadata != nil {
+		c.Metadata = make(map[string]string, len(m.Metadata))
+	}
+	for key, value := range m.Metadata {
+		c.Metadata[strings.Clone(key)] = strings.Clone(value)
+	}
+	return &c
 }
 
 // RequestID is the number that pairs an answer with its request. The zero value means none.
@@ -112,8 +174,14 @@ type BlockID [12]byte
 // MessageID returns the id of the message at place ordinal of the block: 32 lower-case hexadecimal digits, the block id
 // followed by the ordinal in big-endian order.
 func (id BlockID) MessageID(ordinal uint32) string {
-	var raw [16]byte
-	copy(raw[:], id[:])
-	raw[12], raw[13], raw[14], raw[15] = byte(ordinal>>24), byte(ordinal>>16), byte(ordinal>>8), byte(ordinal)
+	raw := id.binary(ordinal)
 	return hex.EncodeToString(raw[:])
+}
+
+// segment returns the segment of the message at place ordinal of the block, if it was not routed: that of its id.
+func (id BlockID) segment(ordinal uint32) int {
+	raw := id.binary(ordinal)
+	var text [2 * len(raw)]byte
+	hex.Encode(text[:], raw[:])
+	return segmentOf(text[:])
 }

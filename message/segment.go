@@ -45,10 +45,10 @@ func murmur3[T string | []byte](key T) uint32 {
 }
 
 // RoutingSegment returns the segment that decides who handles the message: [Message.Segment] modulo [Segments] when the
-// publisher chose it, else the segment of the message id.
+// publisher chose it, else the segment of the message id. A message that was read has the segment it was stored under.
 func (m *Message) RoutingSegment() int {
-	if !m.Routed {
-		return SegmentOf(m.ID)
+	if !m.Routed && !m.read {
+		return SegmentOf(m.MessageID())
 	}
 	return int(m.Segment) & (Segments - 1) // the mathematical modulus, also of negative numbers
 }

@@ -1,0 +1,153 @@
+package message
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+)
+
+// BlockFilter selects messages of a block. Nil functions accept everything.
+type BlockFilter struct {
+	// Type is asked once for each type name that occurs in the block, and not for messages without a type, which pass.
+	Type func(name string) bool
+	// Message is asked once for each message whose type passed, in the order of the block.
+	Message func(MessageInfo) bool
+}
+
+// MessageInfo is what a filter may know of a message without decoding it.
+type MessageInfo struct {
+	Ordinal int // place in the block; the index of the message is the first index of the block plus this
+	Segment int // resolved routing segment
+	Type    string
+	Target  string
+}
+
+// Filter appends to dst a block with the messages that f accepts, compressed with c if that pays, and returns how many there
+// are. They keep their ordinals, and so their indexes and ids, and the new block keeps the id and the span of b, even when no
+// message is left. It returns [ErrCorrupt], and dst as it was, if b is malformed. It does not verify the checksum.
+func (b Block) Filter(dst []byte, f BlockFilter, c Compression) (out []byte, kept int, err error) {
+	if len(b.data) == 0 {
+		return dst, 0, nil
+	}
+	s := blockScratches.Get().(*blockScratch)
+	defer blockScratches.Put(s)
+	if err := s.open(b); err != nil {
+		return dst, 0, err
+	}
+	h := blockHeader{span: b.Span(), sparse: true, id: b.ID(), timestamp: b.timestamp()}
+	s.keepRows(f, &h)
+	if err := s.rows.err(); err != nil {
+		return dst, 0, err
+	}
+	if h.count == b.Count() {
+		return append(dst, b.data...), h.count, nil
+	}
+	h.rowBytes = len(s.out)
+	if h.count > 0 {
+		s.out = append(s.out, s.body[b.rowBytes:]...)
+	}
+	return appendBlock(dst, h, s.out, c), h.count, nil
+}
+
+// Validate returns [ErrCorrupt] unless the checksum is right and every row is well formed, so that whoever reads the block
+// later meets no error. It decompresses the block but allocates next to nothing.
+func (b Block) Validate() error {
+	if err := b.VerifyChecksum(); err != nil || len(b.data) == 0 {
+		return err
+	}
+	s := blockScratches.Get().(*blockScratch)
+	defer blockScratches.Put(s)
+	if err := s.open(b); err != nil {
+		return err
+	}
+	segments, ok := s.checkRows()
+	if err := s.rows.err(); err != nil {
+		return err
+	}
+	if !ok || segments != b.Segments() {
+		return fmt.Errorf("%w: metadata or segments of the header do not fit the rows", ErrCorrupt)
+	}
+	return nil
+}
+
+// blockScratch is the memory for looking at a block without keeping anything of it.
+type blockScratch struct {
+	body  []byte
+	out   []byte
+	types []typeVerdict
+	rows  rowReader
+}
+
+type typeVerdict uint8
+
+const (
+	typeUnknown typeVerdict = iota
+	typePasses
+	typeFails
+)
+
+var blockScratches = sync.Pool{New: func() any { return new(blockScratch) }}
+
+func (s *blockScratch) open(b Block) error {
+	const keepBytes = 4 << 20
+	if cap(s.body) > keepBytes || cap(s.out) > keepBytes {
+		s.body, s.out = nil, nil
+	}
+	if cap(s.body) < b.RawLen() {
+		s.body = make([]byte, b.RawLen())
+	}
+	s.body, s.out = s.body[:b.RawLen()], s.out[:0]
+	if err := decompress(s.body, b.data[BlockHeaderBytes:], b.Compression()); err != nil {
+		return err
+	}
+	return s.rows.open(b, s.body, func(b []byte) string { return string(b) }) // filters may keep what they are shown
+}
+
+// keepRows copies the rows that f accepts to s.out and notes them in h.
+func (s *blockScratch) keepRows(f BlockFilter, h *blockHeader) {
+	s.types = append(s.types[:0], make([]typeVerdict, len(s.rows.strings)+1)...)
+	previous := -1
+	var r row
+	for data := s.rows.next(&r); data != nil; data = s.rows.next(&r) {
+		if !s.typePasses(f, r.typ) || !s.messagePasses(f, &r) {
+			continue
+		}
+		s.out = binary.AppendUvarint(s.out, uint64(s.rows.ordinal-previous-1))
+		s.out = append(s.out, data...)
+		previous = s.rows.ordinal
+		h.count++
+		h.segments.Add(int(r.segment))
+	}
+}
+
+func (s *blockScratch) typePasses(f BlockFilter, number uint32) bool {
+	if number == 0 || f.Type == nil {
+		return true
+	}
+	if s.types[number] == typeUnknown {
+		s.types[number] = typeFails
+		if f.Type(s.rows.string(number)) {
+			s.types[number] = typePasses
+		}
+	}
+	return s.types[number] == typePasses
+}
+
+func (s *blockScratch) messagePasses(f BlockFilter, r *row) bool {
+	return f.Message == nil || f.Message(MessageInfo{
+		Ordinal: s.rows.ordinal, Segment: int(r.segment), Type: s.rows.string(r.typ), Target: s.rows.string(r.target),
+	})
+}
+
+// checkRows reads every row, and returns the segments it met and whether the metadata is well formed.
+func (s *blockScratch) checkRows() (segments SegmentSet, ok bool) {
+	ok = true
+	var r row
+	for data := s.rows.next(&r); data != nil; data = s.rows.next(&r) {
+		segments.Add(int(r.segment))
+		if r.flags&rowMetadata != 0 {
+			ok = ok && parseMetadata(r.metadata, len(s.rows.strings), func(int, uint32, []byte) {})
+		}
+	}
+	return segments, ok
+}
