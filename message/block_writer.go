@@ -235,7 +235,7 @@ func (t *stringTable) number(s string) uint64 {
 		return t.lastNumber
 	}
 	n, found := t.numbers[s]
-	if !found {
+	if !found && s != "" {
 		if t.numbers == nil {
 			t.numbers = make(map[string]uint64)
 		}
