@@ -47,7 +47,7 @@ func archive(name string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return txtar.FS(txtar.Parse([]byte(strings.ReplaceAll(string(content), "<machine>", "/"+"work/main"))))
+	return txtar.FS(txtar.Parse([]byte(strings.ReplaceAll(string(content), "<machine>", "/"+"work"))))
 }
 
 func TestReviewedListsNameNothingThatIsGone(t *testing.T) {
