@@ -19,7 +19,7 @@ var dependencies = map[string]string{
 	"github.com/bufbuild/protocompile":    "build: reads .proto files, so that generating code needs only Go",
 	"github.com/cockroachdb/datadriven":   "tests: commands and readable state in testdata",
 	"github.com/cockroachdb/pebble/v2":    "ordered store and write-ahead log",
-	"github.com/klauspost/compress":       "s2 and zstd, compression of blocks",
+	"github.com/klauspost/compress":       "s2 (Snappy) and zstd, compression of blocks",
 	"github.com/nats-io/nats-server/v2":   "bench: JetStream, the peer we measure against, in the same process",
 	"github.com/nats-io/nats.go":          "bench: client of the peer",
 	"github.com/pierrec/lz4/v4":           "compression of blocks",

@@ -24,7 +24,8 @@ var layers = []layer{
 	{"engine", []string{"internal/engine/..."}},
 	{"family", []string{
 		"internal/messagelog/...", "internal/position/...", "internal/eventstore/...", "internal/keyvalue/...",
-		"internal/schedule/...", "internal/document/...", "internal/machine/...", "internal/recording/...",
+		"internal/producer/...", "internal/schedule/...", "internal/document/...", "internal/machine/...",
+		"internal/recording/...",
 	}},
 	{"reader", []string{"internal/tracking/...", "internal/orchestrator/..."}},
 	{"edge", []string{
