@@ -86,7 +86,7 @@ func decompress(body, stored []byte, c Compression) error {
 	case Zstd:
 		var out []byte
 		out, err = zstdDecoder().DecodeAll(stored, body[:0:len(body)])
-		n = len(out)
+		n = copy(body, out) // onto itself, unless the decoder wanted more room
 	default:
 		n, err = decompressSnappy(body, stored)
 	}
@@ -117,7 +117,8 @@ var (
 		return mustCodec(e, err)
 	})
 	zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxBlockBytes))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxBlockBytes),
+			zstd.WithDecodeAllCapLimit(true))
 		return mustCodec(d, err)
 	})
 )

@@ -60,12 +60,16 @@ func (b Block) Validate() error {
 	if err := s.open(b); err != nil {
 		return err
 	}
-	segments, ok := s.checkRows()
+	var r row
+	var segments SegmentSet
+	for s.rows.next(&r) != nil {
+		segments.Add(int(r.segment))
+	}
 	if err := s.rows.err(); err != nil {
 		return err
 	}
-	if !ok || segments != b.Segments() {
-		return fmt.Errorf("%w: metadata or segments of the header do not fit the rows", ErrCorrupt)
+	if segments != b.Segments() {
+		return fmt.Errorf("%w: rows have segments %x, header %x", ErrCorrupt, segments, b.Segments())
 	}
 	return nil
 }
@@ -100,7 +104,7 @@ func (s *blockScratch) open(b Block) error {
 	if err := decompress(s.body, b.data[BlockHeaderBytes:], b.Compression()); err != nil {
 		return err
 	}
-	return s.rows.open(b, s.body, func(b []byte) string { return string(b) }) // filters may keep what they are shown
+	return s.rows.open(b, s.body)
 }
 
 // keepRows copies the rows that f accepts to s.out and notes them in h.
@@ -137,17 +141,4 @@ func (s *blockScratch) messagePasses(f BlockFilter, r *row) bool {
 	return f.Message == nil || f.Message(MessageInfo{
 		Ordinal: s.rows.ordinal, Segment: int(r.segment), Type: s.rows.string(r.typ), Target: s.rows.string(r.target),
 	})
-}
-
-// checkRows reads every row, and returns the segments it met and whether the metadata is well formed.
-func (s *blockScratch) checkRows() (segments SegmentSet, ok bool) {
-	ok = true
-	var r row
-	for data := s.rows.next(&r); data != nil; data = s.rows.next(&r) {
-		segments.Add(int(r.segment))
-		if r.flags&rowMetadata != 0 {
-			ok = ok && parseMetadata(r.metadata, len(s.rows.strings), func(int, uint32, []byte) {})
-		}
-	}
-	return segments, ok
 }

@@ -1,75 +1,62 @@
 package message
 
-import (
-	"encoding/binary"
-	"slices"
-	"unsafe"
-)
+import "slices"
 
-// BlockReader reads the messages of blocks one after the other. The zero value is ready for [BlockReader.Reset]; it must
-// not be used concurrently.
+// BlockReader reads the messages of blocks. The zero value is ready for use; it must not be used concurrently.
 //
-// The messages of a block share one buffer that belongs to them alone: neither the reader nor the bytes of the block are
-// needed any longer, and nothing is ever overwritten. A message keeps that whole buffer in memory; [Message.Clone] it to
-// keep it for long.
+// The payloads of the messages lie in memory of the reader. They stay valid until [BlockReader.Reset], and for ever if that
+// is never called. Everything else in a message stands alone.
 type BlockReader struct {
-	rows    rowReader
-	row     row
-	id      BlockID
-	base    int64
-	first   Index
-	message Message
-	err     error
+	rows  rowReader
+	row   row
+	arena arena
 }
 
-// Reset starts reading a block whose ordinal 0 has index first. It returns [ErrCorrupt] if the block cannot be decompressed.
-// It does not verify the checksum.
-func (r *BlockReader) Reset(b Block, first Index) error {
-	*r = BlockReader{rows: rowReader{strings: r.rows.strings}}
+// Reset makes the reader use its memory again: the payloads of all messages read so far become invalid.
+func (r *BlockReader) Reset() { r.arena.reset() }
+
+// AppendMessages appends the messages of a block to dst; index first belongs to ordinal 0. Their payloads are valid until
+// [BlockReader.Reset]. It returns [ErrCorrupt], and dst as it was, if the block is malformed. It does not verify the checksum.
+func (r *BlockReader) AppendMessages(dst []Message, b Block, first Index) ([]Message, error) {
 	if b.Count() == 0 {
-		return nil
+		return dst, nil
 	}
-	body := make([]byte, b.RawLen())
-	r.err = decompress(body, b.data[BlockHeaderBytes:], b.Compression())
-	if r.err == nil {
-		r.err = r.rows.open(b, body, aliasString)
+	body := r.arena.alloc(b.RawLen())
+	if err := decompress(body, b.data[BlockHeaderBytes:], b.Compression()); err != nil {
+		return dst, err
 	}
-	r.id, r.base, r.first = b.ID(), b.timestamp(), first
-	return r.err
+	if err := r.rows.open(b, body); err != nil {
+		return dst, err
+	}
+	out := slices.Grow(dst, b.Count())
+	id, base := b.ID().binary(0), b.timestamp()
+	for r.rows.next(&r.row) != nil {
+		out = out[:len(out)+1]
+		m := &out[len(out)-1]
+		r.fill(m)
+		m.Timestamp += base
+		m.Index = first + Index(r.rows.ordinal)
+		if !m.hasID && m.ID == "" {
+			m.id, m.hasID = binaryID{id.high, id.low + uint64(r.rows.ordinal)}, true
+		}
+	}
+	if err := r.rows.err(); err != nil {
+		return dst, err
+	}
+	return out, nil
 }
 
-// Next reads the next message. It returns false at the end of the block, and when the block turns out to be malformed; see
-// [BlockReader.Err].
-func (r *BlockReader) Next() bool {
-	return r.err == nil && r.read(&r.message)
-}
-
-// Message returns the message that [BlockReader.Next] read. It is overwritten by the next call, except for what it points to.
-func (r *BlockReader) Message() *Message { return &r.message }
-
-// Err returns [ErrCorrupt] if the block is malformed.
-func (r *BlockReader) Err() error { return r.err }
-
-func (r *BlockReader) read(m *Message) bool {
-	if r.rows.next(&r.row) == nil || !r.fill(m) {
-		r.err = r.rows.err()
-		return false
-	}
-	return true
-}
-
-// fill makes a message of the parsed row. It returns false if the metadata is malformed.
-func (r *BlockReader) fill(m *Message) bool {
-	row, ordinal := &r.row, uint32(r.rows.ordinal)
+// fill makes a message of the parsed row.
+func (r *BlockReader) fill(m *Message) {
+	row := &r.row
 	*m = Message{
 		Type:      r.rows.string(row.typ),
 		Revision:  row.revision,
 		Format:    r.rows.string(row.format),
 		Payload:   row.payload,
-		Timestamp: r.base + row.timestamp,
+		Timestamp: row.timestamp,
 		Routed:    row.flags&rowRouted != 0,
 		Segment:   int32(row.segment),
-		Index:     r.first + Index(ordinal),
 		Source:    r.rows.string(row.source),
 		Target:    r.rows.string(row.target),
 		Request:   row.request,
@@ -80,53 +67,68 @@ func (r *BlockReader) fill(m *Message) bool {
 	}
 	switch row.flags & (rowBinaryID | rowTextID) {
 	case rowTextID:
-		m.ID = aliasString(row.id)
+		m.ID = string(row.id)
 	case rowBinaryID:
-		m.id, m.hasID = [16]byte(row.id), true
-	default:
-		m.id, m.hasID = r.id.binary(ordinal), true
+		m.id, m.hasID = readBinaryID(row.id), true
 	}
-	return row.flags&rowMetadata == 0 || r.fillMetadata(m)
+	if row.flags&rowMetadata != 0 {
+		m.Metadata = r.metadata()
+	}
 }
 
-func (r *BlockReader) fillMetadata(m *Message) bool {
-	ok := parseMetadata(r.row.metadata, len(r.rows.strings), func(count int, key uint32, value []byte) {
-		if m.Metadata == nil {
-			m.Metadata = make(map[string]string, count)
-		}
-		m.Metadata[r.rows.string(key)] = aliasString(value)
-	})
-	if !ok {
-		r.rows.rows.fail()
+// metadata makes a map of the metadata of the parsed row, all of whose values share one string.
+func (r *BlockReader) metadata() map[string]string {
+	c := cursor{r.row.metadata, 0}
+	text := string(r.row.metadata)
+	count := c.uvarint()
+	metadata := make(map[string]string, count)
+	for range count {
+		key := c.uint32()
+		n := c.uvarint()
+		start := c.at
+		c.take(n)
+		metadata[r.rows.string(key)] = text[start:c.at]
 	}
-	return ok
+	return metadata
 }
 
-// aliasString returns the bytes as a string without copying them. It is used on buffers that are never written again.
-func aliasString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// AppendMessages appends the messages of a block whose ordinal 0 has index first. The messages share one buffer that
-// belongs to them alone; see [BlockReader]. It returns [ErrCorrupt], and dst as it was, if the block is malformed. It does
-// not verify the checksum.
+// AppendMessages appends the messages of the block to dst; index first belongs to ordinal 0. Their payloads stay valid for
+// ever, at the price of fresh memory for each block; see [BlockReader.AppendMessages].
 func (b Block) AppendMessages(dst []Message, first Index) ([]Message, error) {
 	var r BlockReader
-	if err := r.Reset(b, first); err != nil {
-		return dst, err
-	}
-	start := len(dst)
-	dst = slices.Grow(dst, b.Count())
-	for len(dst) < start+b.Count() {
-		dst = dst[:len(dst)+1]
-		if !r.read(&dst[len(dst)-1]) {
-			return dst[:start], r.err
-		}
-	}
-	return dst, r.rows.err()
+	return r.AppendMessages(dst, b, first)
 }
 
-// binary returns the id of the message at place ordinal as 16 bytes; see [BlockID.MessageID].
-func (id BlockID) binary(ordinal uint32) (b [16]byte) {
-	copy(b[:], id[:])
-	binary.BigEndian.PutUint32(b[len(id):], ordinal)
-	return b
+// arena hands out memory in order and takes it back all at once.
+type arena struct {
+	chunks [][]byte
+	chunk  int // the chunk in use
+	used   int // of that chunk
+}
+
+const (
+	minChunkBytes  = 16 << 10
+	keepChunkBytes = 4 << 20 // a rare large block must not hold on to its memory
+)
+
+func (a *arena) alloc(n int) []byte {
+	for ; a.chunk < len(a.chunks); a.chunk++ {
+		if free := a.chunks[a.chunk][a.used:]; n <= len(free) {
+			a.used += n
+			return free[:n:n]
+		}
+		a.used = 0
+	}
+	size := n
+	if a.chunk > 0 {
+		size = max(n, minChunkBytes)
+	}
+	chunk := make([]byte, size)
+	a.chunks, a.used = append(a.chunks, chunk), n
+	return chunk[:n:n]
+}
+
+func (a *arena) reset() {
+	a.chunks = slices.DeleteFunc(a.chunks, func(chunk []byte) bool { return len(chunk) > keepChunkBytes })
+	a.chunk, a.used = 0, 0
 }

@@ -43,7 +43,7 @@ type row struct {
 }
 
 // parse reads a row, without its length, of a block with the given number of strings. It reports whether the row is well
-// formed, metadata excepted; see parseMetadata.
+// formed in every respect.
 func (r *row) parse(data []byte, numStrings int) bool {
 	if len(data) < 2 {
 		return false
@@ -58,6 +58,9 @@ func (r *row) parse(data []byte, numStrings int) bool {
 	if c.failed() || max(r.typ, r.format, r.source, r.target) > uint32(numStrings) || !r.consistent() {
 		return false
 	}
+	if r.flags&rowMetadata != 0 && !checkMetadata(r.metadata, numStrings) {
+		return false
+	}
 	if r.flags&rowNoPayload == 0 {
 		r.payload = data[c.at:len(data):len(data)]
 		return true
@@ -68,7 +71,7 @@ func (r *row) parse(data []byte, numStrings int) bool {
 func (r *row) parseOptional(c *cursor) {
 	switch r.flags & (rowBinaryID | rowTextID) {
 	case rowBinaryID:
-		r.id = c.take(16)
+		r.id = c.take(binaryIDBytes)
 	case rowTextID:
 		r.id = c.take(c.uvarint())
 	}
@@ -98,19 +101,18 @@ func (r *row) consistent() bool {
 	return true
 }
 
-// parseMetadata calls add for each entry of a metadata section, and returns false if the section is malformed.
-func parseMetadata(section []byte, numStrings int, add func(count int, key uint32, value []byte)) bool {
+// checkMetadata reports whether a metadata section is well formed: a count, then the number of a string and a value each.
+func checkMetadata(section []byte, numStrings int) bool {
 	c := cursor{section, 0}
 	count := c.uvarint()
-	if count > uint64(len(section))/2 {
+	if count == 0 || count > uint64(len(section))/2 {
 		return false
 	}
 	for range count {
-		key, value := c.uint32(), c.take(c.uvarint())
-		if c.failed() || key > uint32(numStrings) {
+		if key := c.uint32(); key > uint32(numStrings) {
 			return false
 		}
-		add(int(count), key, value)
+		c.take(c.uvarint())
 	}
 	return c.at == len(section)
 }
@@ -197,21 +199,34 @@ type rowReader struct {
 	sparse  bool
 	ordinal int // of the row read last
 	span    int
-	strings []string
+	table   string   // the string table as it is written
+	strings []string // its entries
 }
 
-// openBody prepares to read the rows of a block from its uncompressed body. The strings of the table are made by text.
-func (rr *rowReader) open(b Block, body []byte, text func([]byte) string) error {
+// open starts reading the rows of a block from its uncompressed body.
+func (rr *rowReader) open(b Block, body []byte) error {
 	rr.rows = cursor{body[:b.rowBytes], 0}
 	rr.left, rr.sparse, rr.ordinal, rr.span = b.Count(), b.Sparse(), -1, b.Span()
-	rr.strings = rr.strings[:0]
-	table := cursor{body[b.rowBytes:], 0}
-	for table.at < len(table.buf) {
-		s := table.take(table.uvarint())
-		if table.failed() || len(rr.strings) == maxBlockStrings {
+	return rr.openTable(body[b.rowBytes:])
+}
+
+// openTable copies the string table, because strings may outlive the body, unless it is that of the block before, as it
+// mostly is when one publisher wrote both.
+func (rr *rowReader) openTable(data []byte) error {
+	if string(data) == rr.table {
+		return nil
+	}
+	rr.table, rr.strings = string(data), rr.strings[:0]
+	c := cursor{data, 0}
+	for c.at < len(data) {
+		n := c.uvarint()
+		start := c.at
+		c.take(n)
+		if c.failed() || len(rr.strings) == maxBlockStrings {
+			rr.table = ""
 			return fmt.Errorf("%w: malformed string table after %d entries", ErrCorrupt, len(rr.strings))
 		}
-		rr.strings = append(rr.strings, text(s))
+		rr.strings = append(rr.strings, rr.table[start:c.at])
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -42,13 +41,6 @@ func (w *BlockWriter) ID() BlockID {
 		w.id = newBlockID()
 	}
 	return w.id
-}
-
-// newBlockID draws from the ChaCha8 generator of the runtime, which the operating system seeds.
-func newBlockID() (id BlockID) {
-	binary.LittleEndian.PutUint64(id[:], rand.Uint64())
-	binary.LittleEndian.PutUint32(id[8:], rand.Uint32())
-	return id
 }
 
 // Reset drops the messages packed so far and gives the next block an id; the zero id means a random one.
@@ -127,7 +119,7 @@ func (w *BlockWriter) appendFields(dst []byte, m *Message, timestamp int64) (fie
 	switch flags & (rowBinaryID | rowTextID) {
 	case rowBinaryID:
 		id, _ := m.binaryID()
-		dst = append(dst, id[:]...)
+		dst = id.append(dst)
 	case rowTextID:
 		dst = appendString(dst, m.ID)
 	}
@@ -174,7 +166,7 @@ func (w *BlockWriter) flagsAndSegment(m *Message) (flags uint8, segment int) {
 		flags |= rowMetadata
 	}
 	if !m.Routed && flags&(rowBinaryID|rowTextID) == 0 {
-		return flags, w.ID().segment(uint32(w.count))
+		return flags, w.ID().binary(uint32(w.count)).segment()
 	}
 	return flags, m.RoutingSegment()
 }

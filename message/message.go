@@ -7,7 +7,6 @@ package message
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -52,7 +51,7 @@ type Message struct {
 	Request RequestID
 
 	// What a message that was read knows besides: its id if ID is empty, and that Segment was resolved.
-	id    [16]byte
+	id    binaryID
 	hasID bool
 	read  bool
 }
@@ -61,38 +60,17 @@ type Message struct {
 // now written out; see [BlockID.MessageID]. It is empty for a new message without ID.
 func (m *Message) MessageID() string {
 	if m.ID == "" && m.hasID {
-		return hex.EncodeToString(m.id[:])
+		return m.id.String()
 	}
 	return m.ID
 }
 
-// binaryID returns the 16 bytes that the id of the message stands for, if it is written as 32 lower-case hexadecimal digits.
-func (m *Message) binaryID() (id [16]byte, ok bool) {
+// binaryID returns the id of the message in binary, if it is of that kind.
+func (m *Message) binaryID() (id binaryID, ok bool) {
 	if m.ID == "" {
 		return m.id, m.hasID
 	}
-	if len(m.ID) != 2*len(id) {
-		return id, false
-	}
-	for i := range id {
-		high, low := hexDigit(m.ID[2*i]), hexDigit(m.ID[2*i+1])
-		if high|low > 15 {
-			return id, false
-		}
-		id[i] = high<<4 | low
-	}
-	return id, true
-}
-
-// hexDigit returns the value of a lower-case hexadecimal digit, or 255.
-func hexDigit(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
+	return parseBinaryID(m.ID)
 }
 
 // Clone returns a copy of the message that shares no memory with it, so that a message can outlive its block.
@@ -165,23 +143,4 @@ func ParseGuarantee(s string) (Guarantee, error) {
 		}
 	}
 	return None, fmt.Errorf("unknown guarantee %q: use none, sent or stored", s)
-}
-
-// BlockID is the random identity of a block, chosen by who packs it. It makes resent blocks recognisable and gives ids to
-// messages that have none of their own.
-type BlockID [12]byte
-
-// MessageID returns the id of the message at place ordinal of the block: 32 lower-case hexadecimal digits, the block id
-// followed by the ordinal in big-endian order.
-func (id BlockID) MessageID(ordinal uint32) string {
-	raw := id.binary(ordinal)
-	return hex.EncodeToString(raw[:])
-}
-
-// segment returns the segment of the message at place ordinal of the block, if it was not routed: that of its id.
-func (id BlockID) segment(ordinal uint32) int {
-	raw := id.binary(ordinal)
-	var text [2 * len(raw)]byte
-	hex.Encode(text[:], raw[:])
-	return segmentOf(text[:])
 }
