@@ -129,6 +129,33 @@ func (p Position) Lowest(segments SegmentRange) (index Index, found bool) {
 	return index, found
 }
 
+// In returns the part of the position that lies in the range.
+func (p Position) In(segments SegmentRange) Position {
+	part := withRoom(len(p.runs))
+	for _, run := range p.runs {
+		start, end := max(run.segments.Start, segments.Start), min(run.segments.End, segments.End)
+		if start < end {
+			part.push(SegmentRange{start, end}, run.index)
+		}
+	}
+	return part
+}
+
+// Fill returns the position with index for every segment that is missing.
+func (p Position) Fill(index Index) Position {
+	filled := withRoom(len(p.runs) + 1)
+	runs := positionCursor(p.runs)
+	for start := 0; start < Segments; {
+		last, found, end := runs.stretch(start)
+		if !found {
+			last = index
+		}
+		filled.push(SegmentRange{start, end}, last)
+		start = end
+	}
+	return filled
+}
+
 // Ranges yields the ranges of segments with their last index, ascending. Neighbours with the same index are one range;
 // missing segments are left out.
 func (p Position) Ranges() iter.Seq2[SegmentRange, Index] {

@@ -278,3 +278,31 @@ func BenchmarkPosition(b *testing.B) {
 		})
 	}
 }
+
+func TestPositionInAndFillAgreeWithSegmentBySegment(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var p Position
+		for range rapid.IntRange(0, 5).Draw(t, "runs") {
+			start := rapid.IntRange(0, Segments-1).Draw(t, "start")
+			end := rapid.IntRange(start, Segments).Draw(t, "end")
+			p = p.With(SegmentRange{start, end}, Index(rapid.IntRange(-1, 3).Draw(t, "index")))
+		}
+		start := rapid.IntRange(0, Segments).Draw(t, "part start")
+		part := SegmentRange{start, rapid.IntRange(start, Segments).Draw(t, "part end")}
+		in, filled := p.In(part), p.Fill(7)
+		for segment := range Segments {
+			index, found := p.Index(segment)
+			gotIn, foundIn := in.Index(segment)
+			if foundIn != (found && part.Contains(segment)) || foundIn && gotIn != index {
+				t.Fatalf("%s in %s: segment %d is %d, %t", p, part, segment, gotIn, foundIn)
+			}
+			if !found {
+				index = 7
+			}
+			if got, ok := filled.Index(segment); !ok || got != index {
+				t.Fatalf("%s filled: segment %d is %d, %t", p, segment, got, ok)
+			}
+		}
+	})
+}
