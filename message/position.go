@@ -250,7 +250,7 @@ func (p Position) AppendBinary(dst []byte) ([]byte, error) {
 	dst = append(dst, positionVersion)
 	for _, run := range p.runs {
 		dst = append(dst, byte(run.segments.Start), byte(run.segments.End))
-		dst = binary.BigEndian.AppendUint64(dst, uint64(run.index))
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(run.index))
 	}
 	return dst, nil
 }
@@ -267,7 +267,7 @@ func DecodePosition(data []byte) (Position, error) {
 	p := withRoom(len(data) / positionRunBytes)
 	for raw := range slices.Chunk(data[1:], positionRunBytes) {
 		segments := SegmentRange{int(raw[0]), int(raw[1])}
-		if err := p.pushChecked(segments, Index(binary.BigEndian.Uint64(raw[2:]))); err != nil {
+		if err := p.pushChecked(segments, Index(binary.LittleEndian.Uint64(raw[2:]))); err != nil {
 			return Position{}, err
 		}
 	}

@@ -104,7 +104,9 @@ func TestPositionAgreesWithModel(t *testing.T) {
 				clear(model)
 				model.with(AllSegments, index)
 			},
-			"": func(t *rapid.T) { checkPosition(t, p, model, anyRange(t, "asked range"), anyIndex.Draw(t, "asked index")) },
+			"": func(t *rapid.T) {
+				checkPosition(t, p, model, anyRange(t, "asked range"), anyIndex.Draw(t, "asked index"))
+			},
 		})
 	})
 }
@@ -188,7 +190,7 @@ func TestPositionJSON(t *testing.T) {
 }
 
 // The example of docs/format/position.md.
-const positionExample = "01" + "0040" + "01990f72b6000000" + "4080" + "ffffffffffffffff"
+const positionExample = "01" + "0040" + "000000b6720f9901" + "4080" + "ffffffffffffffff"
 
 func TestPositionBinaryExample(t *testing.T) {
 	t.Parallel()
@@ -204,7 +206,7 @@ func TestPositionBinaryExample(t *testing.T) {
 
 func TestDecodePositionRefusesDamage(t *testing.T) {
 	t.Parallel()
-	run := func(start, end, index byte) []byte { return []byte{start, end, 0, 0, 0, 0, 0, 0, 0, index} }
+	run := func(start, end, index byte) []byte { return []byte{start, end, index, 0, 0, 0, 0, 0, 0, 0} }
 	for name, data := range map[string][]byte{
 		"nothing":            {},
 		"version 0":          {0},
