@@ -94,7 +94,7 @@ func TestInvariantsHoldInRandomLives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			active := map[string]bool{}
-			forRandomSteps(t, size.steps, size.ids, size.weight, func(d *Division, s randomStep, before rangesByID, changed []string) {
+			check := func(d *Division, s randomStep, before rangesByID, changed []string) {
 				if len(before) == 0 {
 					clear(active)
 				}
@@ -106,7 +106,8 @@ func TestInvariantsHoldInRandomLives(t *testing.T) {
 				if d.Active(s.id) != active[s.id] || d.Known(s.id) == (s.kind == "remove") {
 					t.Errorf("%v: known %v, active %v", s, d.Known(s.id), d.Active(s.id))
 				}
-			})
+			}
+			forRandomSteps(t, size.steps, size.ids, size.weight, check)
 		})
 	}
 }
