@@ -4,46 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"iter"
-)
-
-// A block starts with this header; docs/format/block.md describes it and the body byte by byte. Little-endian.
-//
-//	+------+---+-----+------+-------+------+----------+----------+------------+----------+-----------+----------+-----+
-//	| FlxB | v | flg | zero | count | span | rawBytes | rowBytes | storedBytes| block id | timestamp | segments | crc |
-//	+------+---+-----+------+-------+------+----------+----------+------------+----------+-----------+----------+-----+
-//	0      4   5     6      8       12     16         20         24           28         40          48         64    68
-const (
-	blockMagic   = "FlxB"
-	blockVersion = 1
-
-	versionAt     = 4
-	flagsAt       = 5
-	reservedAt    = 6
-	countAt       = 8
-	spanAt        = 12
-	rawBytesAt    = 16
-	rowBytesAt    = 20
-	storedBytesAt = 24
-	blockIDAt     = 28
-	timestampAt   = 40
-	segmentsAt    = 48
-	checksumAt    = 64
-
-	// BlockHeaderBytes is the length of the header of a block.
-	BlockHeaderBytes = 68
-)
-
-// The flags of a block: a compression in the low bits, then whether rows tell their ordinals.
-const (
-	compressionMask = 0x0f
-	flagSparse      = 0x10
 )
 
 // The limits of a block. They keep a reader from allocating what a hostile header promises.
 const (
-	// MaxBlockBytes is the largest body of a block before compression.
+	// MaxBlockBytes is the largest body of a block before compression, and so more than the largest message.
 	MaxBlockBytes = 128 << 20
 	// MaxBlockMessages is the largest number of messages packed into a block.
 	MaxBlockMessages = 1 << 16
@@ -69,8 +35,6 @@ var (
 	ErrTooLarge = errors.New("too large for a message block")
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Block is messages stored and sent together, compressed as one. Its messages have consecutive ordinals from 0 to Span-1,
 // and index first+ordinal once the server has given the block its first index, which is not part of the block. In a filtered
 // block ordinals are missing, and Count is less than Span.
@@ -78,113 +42,52 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // A Block is a checked header with a view of the bytes it was parsed from. It is safe for concurrent use as long as nobody
 // changes those. The zero value is an empty block without bytes.
 type Block struct {
-	data     []byte
-	count    uint32
-	span     uint32
-	rawBytes uint32
-	rowBytes uint32
-	flags    uint8
+	header blockHeader
+	data   []byte
 }
 
 // ParseBlock returns the block at the start of data, and what follows it; several blocks may lie back to back. It checks
 // the header and that the block is complete, in constant time and without allocating, and nothing else: see [Block.Validate].
 // It returns [ErrNotBlock], [ErrVersion], or [ErrCorrupt].
 func ParseBlock(data []byte) (b Block, rest []byte, err error) {
-	if err := checkBlockStart(data); err != nil {
+	h, err := parseBlockHeader(data)
+	if err != nil {
 		return Block{}, data, err
 	}
-	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(data[at:]) }
-	b = Block{
-		count: u32(countAt), span: u32(spanAt), rawBytes: u32(rawBytesAt), rowBytes: u32(rowBytesAt), flags: data[flagsAt],
-	}
-	size := BlockHeaderBytes + int64(u32(storedBytesAt))
-	if err := b.checkHeader(size - BlockHeaderBytes); err != nil {
-		return Block{}, data, err
-	}
+	size := blockHeaderBytes + int64(h.storedBytes)
 	if size > int64(len(data)) {
 		return Block{}, data, fmt.Errorf("%w: %d bytes of a block of %d", ErrCorrupt, len(data), size)
 	}
-	b.data = data[:size:size]
-	return b, data[size:], nil
+	return Block{h, data[:size:size]}, data[size:], nil
 }
 
-// checkBlockStart checks magic, version, and that the header is complete, in the order in which they can be trusted.
-func checkBlockStart(data []byte) error {
-	n := min(len(data), len(blockMagic))
-	switch {
-	case string(data[:n]) != blockMagic[:n]:
-		return fmt.Errorf("%w: starts with %q, want %q", ErrNotBlock, data[:n], blockMagic)
-	case len(data) > versionAt && data[versionAt] > blockVersion:
-		return fmt.Errorf("%w: version %d, this program reads up to %d", ErrVersion, data[versionAt], blockVersion)
-	case len(data) < BlockHeaderBytes:
-		return fmt.Errorf("%w: %d bytes of a header of %d", ErrCorrupt, len(data), BlockHeaderBytes)
-	case data[versionAt] == 0:
-		return fmt.Errorf("%w: version 0", ErrCorrupt)
-	case data[reservedAt] != 0 || data[reservedAt+1] != 0:
-		return fmt.Errorf("%w: reserved bytes are set", ErrCorrupt)
-	}
-	return nil
-}
-
-// checkHeader refuses figures that no writer produces, so that the ones that remain bound what a reader allocates.
-func (b Block) checkHeader(storedBytes int64) error {
-	sparse := b.Sparse()
-	switch {
-	case b.flags&^(compressionMask|flagSparse) != 0 || b.Compression() >= numCompressions:
-		return fmt.Errorf("%w: unknown flags %#02x", ErrCorrupt, b.flags)
-	case b.span == 0 || b.span > MaxBlockMessages || b.count > b.span || (!sparse && b.count != b.span):
-		return fmt.Errorf("%w: %d messages in a span of %d", ErrCorrupt, b.count, b.span)
-	case b.rawBytes > MaxBlockBytes || b.rowBytes > b.rawBytes || int64(b.rowBytes) < int64(b.count)*minRowBytes:
-		return fmt.Errorf("%w: %d messages in %d of %d bytes", ErrCorrupt, b.count, b.rowBytes, b.rawBytes)
-	case b.Compression() == NoCompression && storedBytes != int64(b.rawBytes),
-		b.Compression() != NoCompression && storedBytes >= int64(b.rawBytes):
-		return fmt.Errorf("%w: %d bytes stored as %d with compression %s", ErrCorrupt, b.rawBytes, storedBytes, b.Compression())
-	}
-	return nil
-}
+// ID returns the identity that the publisher gave the block.
+func (b Block) ID() BlockID { return b.header.id }
 
 // Count returns the number of messages in the block.
-func (b Block) Count() int { return int(b.count) }
+func (b Block) Count() int { return int(b.header.count) }
 
 // Span returns the number of indexes the block covers, including those of messages that a filter dropped.
-func (b Block) Span() int { return int(b.span) }
-
-// RawLen returns the length of the body before compression, in bytes.
-func (b Block) RawLen() int { return int(b.rawBytes) }
+func (b Block) Span() int { return int(b.header.span) }
 
 // Sparse reports whether the block went through a filter.
-func (b Block) Sparse() bool { return b.flags&flagSparse != 0 }
+func (b Block) Sparse() bool { return b.header.sparse }
+
+// Segments returns the segments of the messages in the block.
+func (b Block) Segments() SegmentSet { return b.header.segments }
+
+// RawLen returns the length of the body before compression, in bytes.
+func (b Block) RawLen() int { return int(b.header.rawBytes) }
 
 // Compression returns how the body is compressed.
-func (b Block) Compression() Compression { return Compression(b.flags & compressionMask) }
+func (b Block) Compression() Compression { return b.header.compression }
 
 // Bytes returns the whole block as it is stored and sent. The caller must not change it.
 func (b Block) Bytes() []byte { return b.data }
 
-// ID returns the identity that the publisher gave the block.
-func (b Block) ID() BlockID {
-	if len(b.data) == 0 {
-		return BlockID{}
-	}
-	return BlockID(b.data[blockIDAt:timestampAt])
-}
-
-// Segments returns the segments of the messages in the block.
-func (b Block) Segments() SegmentSet {
-	if len(b.data) == 0 {
-		return SegmentSet{}
-	}
-	return SegmentSet{
-		binary.LittleEndian.Uint64(b.data[segmentsAt:]), binary.LittleEndian.Uint64(b.data[segmentsAt+8:]),
-	}
-}
-
-// timestamp returns what the timestamps of the rows are relative to, in milliseconds since the Unix epoch.
-func (b Block) timestamp() int64 { return int64(binary.LittleEndian.Uint64(b.data[timestampAt:])) }
-
-// checksum covers everything but itself.
-func blockChecksum(block []byte) uint32 {
-	return crc32.Update(crc32.Checksum(block[:checksumAt], castagnoli), castagnoli, block[BlockHeaderBytes:])
+// decompress fills body, which has the length RawLen.
+func (b Block) decompress(body []byte) error {
+	return decompress(body, b.data[blockHeaderBytes:], b.header.compression)
 }
 
 // VerifyChecksum returns [ErrCorrupt] if the block changed since it was sealed.
@@ -196,41 +99,6 @@ func (b Block) VerifyChecksum() error {
 		return fmt.Errorf("%w: checksum %08x, want %08x", ErrCorrupt, got, want)
 	}
 	return nil
-}
-
-// blockHeader is what a writer knows about a block when it seals it.
-type blockHeader struct {
-	count, span, rowBytes int
-	sparse                bool
-	id                    BlockID
-	timestamp             int64
-	segments              SegmentSet
-}
-
-// appendBlock appends the block of a header and a body, compressed with c unless that does not pay.
-func appendBlock(dst []byte, h blockHeader, body []byte, c Compression) []byte {
-	start := len(dst)
-	dst = append(dst, make([]byte, BlockHeaderBytes)...)
-	dst, c = appendCompressed(dst, body, c)
-	block := dst[start:]
-
-	copy(block, blockMagic)
-	block[versionAt] = blockVersion
-	block[flagsAt] = uint8(c)
-	if h.sparse {
-		block[flagsAt] |= flagSparse
-	}
-	binary.LittleEndian.PutUint32(block[countAt:], uint32(h.count))
-	binary.LittleEndian.PutUint32(block[spanAt:], uint32(h.span))
-	binary.LittleEndian.PutUint32(block[rawBytesAt:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(block[rowBytesAt:], uint32(h.rowBytes))
-	binary.LittleEndian.PutUint32(block[storedBytesAt:], uint32(len(block)-BlockHeaderBytes))
-	copy(block[blockIDAt:], h.id[:])
-	binary.LittleEndian.PutUint64(block[timestampAt:], uint64(h.timestamp))
-	binary.LittleEndian.PutUint64(block[segmentsAt:], h.segments[0])
-	binary.LittleEndian.PutUint64(block[segmentsAt+8:], h.segments[1])
-	binary.LittleEndian.PutUint32(block[checksumAt:], blockChecksum(block))
-	return dst
 }
 
 // Blocks returns the blocks that lie back to back in data. The first error, one of [ParseBlock], ends the sequence.

@@ -40,6 +40,13 @@ func withMetadata(messages []Message) []Message {
 	return messages
 }
 
+func unrouted(messages []Message) []Message {
+	for i := range messages {
+		messages[i].Routed = false
+	}
+	return messages
+}
+
 func pack(tb testing.TB, messages []Message, c Compression) Block {
 	tb.Helper()
 	var w BlockWriter
@@ -78,6 +85,7 @@ func eachBlock(b *testing.B, run func(b *testing.B, messages []Message, block Bl
 	for _, c := range []Compression{NoCompression, LZ4, Zstd} {
 		bench(fmt.Sprintf("%s/1024", c), flights(1024), c)
 	}
+	bench("unrouted/1024", unrouted(flights(1024)), NoCompression)
 	bench("metadata/1024", withMetadata(flights(1024)), Snappy)
 }
 

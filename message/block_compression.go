@@ -117,7 +117,7 @@ var (
 		return mustCodec(e, err)
 	})
 	zstdDecoder = sync.OnceValue(func() *zstd.Decoder {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxBlockBytes),
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxBlockBytes+maxGapBytes),
 			zstd.WithDecodeAllCapLimit(true))
 		return mustCodec(d, err)
 	})

@@ -34,19 +34,19 @@ func (b Block) Filter(dst []byte, f BlockFilter, c Compression) (out []byte, kep
 	if err := s.open(b); err != nil {
 		return dst, 0, err
 	}
-	h := blockHeader{span: b.Span(), sparse: true, id: b.ID(), timestamp: b.timestamp()}
+	h := blockHeader{span: b.header.span, sparse: true, id: b.ID(), timestamp: b.header.timestamp}
 	s.keepRows(f, &h)
 	if err := s.rows.err(); err != nil {
 		return dst, 0, err
 	}
-	if h.count == b.Count() {
-		return append(dst, b.data...), h.count, nil
+	kept, rowBytes := int(h.count), len(s.out)
+	if kept == b.Count() {
+		return append(dst, b.data...), kept, nil
 	}
-	h.rowBytes = len(s.out)
-	if h.count > 0 {
-		s.out = append(s.out, s.body[b.rowBytes:]...)
+	if kept > 0 {
+		s.out = append(s.out, s.body[b.header.rowBytes:]...)
 	}
-	return appendBlock(dst, h, s.out, c), h.count, nil
+	return appendBlock(dst, h, s.out, rowBytes, c), kept, nil
 }
 
 // Validate returns [ErrCorrupt] unless the checksum is right and every row is well formed, so that whoever reads the block
@@ -101,7 +101,7 @@ func (s *blockScratch) open(b Block) error {
 		s.body = make([]byte, b.RawLen())
 	}
 	s.body, s.out = s.body[:b.RawLen()], s.out[:0]
-	if err := decompress(s.body, b.data[BlockHeaderBytes:], b.Compression()); err != nil {
+	if err := b.decompress(s.body); err != nil {
 		return err
 	}
 	return s.rows.open(b, s.body)

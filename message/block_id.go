@@ -30,27 +30,38 @@ func (id BlockID) binary(ordinal uint32) binaryID {
 	}
 }
 
+// idHash is the hash of a block's message ids up to their last four digits, which are all that differs among them.
+type idHash uint32
+
+func (id BlockID) hash() idHash {
+	var h uint32
+	for i := 0; i < len(id); i += 2 {
+		h = murmur3Mix(h, hexDigits(binary.BigEndian.Uint16(id[i:])))
+	}
+	return idHash(murmur3Mix(h, hexDigits(0)))
+}
+
+// segment returns [SegmentOf] of the id of the message at place ordinal, which is less than [MaxBlockMessages].
+func (h idHash) segment(ordinal int) int {
+	return segmentOfHash(murmur3Finish(murmur3Mix(uint32(h), hexDigits(uint16(ordinal))), 2*binaryIDBytes))
+}
+
 // binaryID is a message id of 32 lower-case hexadecimal digits, as most are. It is written out only on demand.
 type binaryID struct{ high, low uint64 }
 
 const binaryIDBytes = 16
 
-// text returns the id written out, without allocating.
-func (id binaryID) text() (text [2 * binaryIDBytes]byte) {
-	var raw [binaryIDBytes]byte
-	hex.Encode(text[:], id.append(raw[:0]))
-	return text
-}
-
 func (id binaryID) String() string {
-	text := id.text()
-	return string(text[:])
+	var raw [binaryIDBytes]byte
+	return hex.EncodeToString(id.append(raw[:0]))
 }
 
-// segment returns the segment of an unrouted message with the id.
-func (id binaryID) segment() int {
-	text := id.text()
-	return segmentOf(text[:])
+// hexDigits returns the four lower-case hexadecimal digits of v as text, the first one in the lowest byte.
+func hexDigits(v uint16) uint32 {
+	x := uint32(v)
+	nibbles := x>>12 | x>>8&15<<8 | x>>4&15<<16 | x&15<<24
+	letters := (nibbles + 0x06060606) >> 4 & 0x01010101 // 1 in each byte above 9
+	return nibbles + '0'*0x01010101 + letters*('a'-'0'-10)
 }
 
 func (id binaryID) append(dst []byte) []byte {

@@ -22,14 +22,14 @@ func (r *BlockReader) AppendMessages(dst []Message, b Block, first Index) ([]Mes
 		return dst, nil
 	}
 	body := r.arena.alloc(b.RawLen())
-	if err := decompress(body, b.data[BlockHeaderBytes:], b.Compression()); err != nil {
+	if err := b.decompress(body); err != nil {
 		return dst, err
 	}
 	if err := r.rows.open(b, body); err != nil {
 		return dst, err
 	}
 	out := slices.Grow(dst, b.Count())
-	id, base := b.ID().binary(0), b.timestamp()
+	id, base := b.ID().binary(0), b.header.timestamp
 	for r.rows.next(&r.row) != nil {
 		out = out[:len(out)+1]
 		m := &out[len(out)-1]

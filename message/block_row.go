@@ -205,9 +205,10 @@ type rowReader struct {
 
 // open starts reading the rows of a block from its uncompressed body.
 func (rr *rowReader) open(b Block, body []byte) error {
-	rr.rows = cursor{body[:b.rowBytes], 0}
+	rowBytes := b.header.rowBytes
+	rr.rows = cursor{body[:rowBytes], 0}
 	rr.left, rr.sparse, rr.ordinal, rr.span = b.Count(), b.Sparse(), -1, b.Span()
-	return rr.openTable(body[b.rowBytes:])
+	return rr.openTable(body[rowBytes:])
 }
 
 // openTable copies the string table, because strings may outlive the body, unless it is that of the block before, as it

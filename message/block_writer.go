@@ -15,12 +15,14 @@ type BlockWriter struct {
 	Now func() time.Time
 
 	id       BlockID
+	hash     idHash
 	base     int64
 	count    int
 	segments SegmentSet
 	rows     []byte
-	fields   []byte // of the row being added, up to its payload
-	keys     []string
+	fields   []byte   // of the row being added, up to its payload
+	keys     []string // of the metadata added last, sorted
+	entries  []byte   // of the metadata being added
 	now      int64
 	nowUses  int
 	strings  stringTable
@@ -51,6 +53,8 @@ func (w *BlockWriter) Reset(id BlockID) {
 	}
 	w.id, w.base, w.count, w.segments = id, 0, 0, SegmentSet{}
 	w.rows, w.nowUses = w.rows[:0], 0
+	clear(w.keys)
+	w.keys = w.keys[:0]
 	w.strings.reset()
 }
 
@@ -58,40 +62,34 @@ func (w *BlockWriter) Reset(id BlockID) {
 // sealed. Index is ignored; a message that was read from a block keeps its id. Add returns [ErrBlockFull], after which the
 // block can be sealed and the message added again, or [ErrTooLarge] if it fits into no block; then the block is unchanged.
 func (w *BlockWriter) Add(m *Message) error {
-	if err := w.checkRoom(m); err != nil {
-		return err
-	}
 	timestamp := m.Timestamp
 	if timestamp == 0 {
 		timestamp = w.nowMilli()
 	}
 	if w.count == 0 {
-		w.base = timestamp
+		w.base, w.hash = timestamp, w.ID().hash()
 	}
-	fields, segment := w.appendFields(w.fields[:0], m, timestamp-w.base)
-	w.fields = fields
+	names, data := len(w.strings.names), len(w.strings.data)
+	segment := w.setFields(m, timestamp-w.base)
+	length := len(w.fields) + len(m.Payload)
+	if w.count == MaxBlockMessages || len(w.strings.names) > maxBlockStrings ||
+		length+binary.MaxVarintLen64+w.SizeBytes() > MaxBlockBytes {
+		w.strings.truncate(names, data)
+		return w.noRoom(length)
+	}
 	w.segments.Add(segment)
-	w.rows = binary.AppendUvarint(w.rows, uint64(len(fields)+len(m.Payload)))
-	w.rows = append(w.rows, fields...)
+	w.rows = binary.AppendUvarint(w.rows, uint64(length))
+	w.rows = append(w.rows, w.fields...)
 	w.rows = append(w.rows, m.Payload...)
 	w.count++
 	return nil
 }
 
-// checkRoom uses an upper bound of what the message takes.
-func (w *BlockWriter) checkRoom(m *Message) error {
-	const perField = 10 // the longest number before a string or between fields
-	size := 16*perField + len(m.Type) + len(m.Format) + len(m.ID) + len(m.Source) + len(m.Target) + len(m.Payload)
-	for key, value := range m.Metadata {
-		size += 3*perField + len(key) + len(value)
-	}
-	if w.count < MaxBlockMessages && size+w.SizeBytes() <= MaxBlockBytes && w.strings.hasRoom(len(m.Metadata)+4) {
-		return nil
-	}
+func (w *BlockWriter) noRoom(length int) error {
 	if w.count > 0 {
 		return ErrBlockFull
 	}
-	return fmt.Errorf("%w: message of %d bytes with %d metadata entries", ErrTooLarge, size, len(m.Metadata))
+	return fmt.Errorf("%w: message of %d bytes, at most %d", ErrTooLarge, length, MaxBlockBytes)
 }
 
 // nowMilli returns the current time; calls for nearby messages share one reading of the clock.
@@ -107,18 +105,58 @@ func (w *BlockWriter) nowMilli() int64 {
 	return w.now
 }
 
-// appendFields appends the row of the message without length and payload, and returns the resolved segment.
-func (w *BlockWriter) appendFields(dst []byte, m *Message, timestamp int64) (fields []byte, segment int) {
-	flags, segment := w.flagsAndSegment(m)
-	dst = append(dst, flags, uint8(segment))
+// setFields sets w.fields to the row of the message without length and payload, and returns the resolved segment.
+func (w *BlockWriter) setFields(m *Message, timestamp int64) (segment int) {
+	id, isBinary := m.binaryID()
+	flags := rowFlags(m)
+	switch {
+	case isBinary:
+		flags |= rowBinaryID
+	case m.ID != "":
+		flags |= rowTextID
+	}
+	if flags&(rowBinaryID|rowTextID|rowRouted) == 0 {
+		segment = w.hash.segment(w.count)
+	} else {
+		segment = m.RoutingSegment()
+	}
+	dst := append(w.fields[:0], flags, uint8(segment))
 	dst = binary.AppendUvarint(dst, w.strings.number(m.Type))
 	dst = binary.AppendVarint(dst, timestamp)
-	if flags&^(rowNoPayload|rowRouted) == 0 {
-		return dst, segment
+	if flags&^(rowNoPayload|rowRouted) != 0 {
+		dst = w.appendOptional(dst, m, flags, id)
 	}
+	w.fields = dst
+	return segment
+}
+
+// rowFlags returns the flags of the row of a message, but those of its id.
+func rowFlags(m *Message) (flags uint8) {
+	if m.Payload == nil {
+		flags |= rowNoPayload
+	}
+	if m.Routed {
+		flags |= rowRouted
+		if uint32(m.Segment) >= Segments {
+			flags |= rowRawSegment
+		}
+	}
+	if m.Format != "" || m.Revision != 0 {
+		flags |= rowDescribed
+	}
+	if m.Source != "" || m.Target != "" || m.Request.Valid {
+		flags |= rowRequest
+	}
+	if len(m.Metadata) > 0 {
+		flags |= rowMetadata
+	}
+	return flags
+}
+
+// appendOptional is the counterpart of row.parseOptional.
+func (w *BlockWriter) appendOptional(dst []byte, m *Message, flags uint8, id binaryID) []byte {
 	switch flags & (rowBinaryID | rowTextID) {
 	case rowBinaryID:
-		id, _ := m.binaryID()
 		dst = id.append(dst)
 	case rowTextID:
 		dst = appendString(dst, m.ID)
@@ -138,50 +176,38 @@ func (w *BlockWriter) appendFields(dst []byte, m *Message, timestamp int64) (fie
 	if flags&rowMetadata != 0 {
 		dst = w.appendMetadata(dst, m.Metadata)
 	}
-	return dst, segment
+	return dst
 }
 
-func (w *BlockWriter) flagsAndSegment(m *Message) (flags uint8, segment int) {
-	if m.Payload == nil {
-		flags |= rowNoPayload
-	}
-	if _, ok := m.binaryID(); ok {
-		flags |= rowBinaryID
-	} else if m.ID != "" {
-		flags |= rowTextID
-	}
-	if m.Routed {
-		flags |= rowRouted
-		if uint32(m.Segment) >= Segments {
-			flags |= rowRawSegment
-		}
-	}
-	if m.Format != "" || m.Revision != 0 {
-		flags |= rowDescribed
-	}
-	if m.Source != "" || m.Target != "" || m.Request.Valid {
-		flags |= rowRequest
-	}
-	if len(m.Metadata) > 0 {
-		flags |= rowMetadata
-	}
-	if !m.Routed && flags&(rowBinaryID|rowTextID) == 0 {
-		return flags, w.ID().binary(uint32(w.count)).segment()
-	}
-	return flags, m.RoutingSegment()
-}
-
-// appendMetadata sorts the keys, so that equal messages have equal bytes, which also compress better.
+// appendMetadata sorts the keys, so that equal messages have equal bytes, which also compress better. It first tries the keys
+// of the message before, for they rarely change.
 func (w *BlockWriter) appendMetadata(dst []byte, metadata map[string]string) []byte {
-	w.keys = slices.AppendSeq(w.keys[:0], maps.Keys(metadata))
-	slices.Sort(w.keys)
-	section := binary.AppendUvarint(nil, uint64(len(w.keys)))
-	for _, key := range w.keys {
-		section = binary.AppendUvarint(section, w.strings.number(key))
-		section = appendString(section, metadata[key])
+	entries, ok := w.appendEntries(w.entries[:0], metadata)
+	if !ok {
+		w.keys = slices.AppendSeq(w.keys[:0], maps.Keys(metadata))
+		slices.Sort(w.keys)
+		entries, _ = w.appendEntries(w.entries[:0], metadata)
 	}
-	clear(w.keys)
-	return append(binary.AppendUvarint(dst, uint64(len(section))), section...)
+	w.entries = entries
+	dst = binary.AppendUvarint(dst, uint64(len(entries)))
+	return append(dst, entries...)
+}
+
+// appendEntries appends the metadata in the order of w.keys, and returns false if those are not its keys.
+func (w *BlockWriter) appendEntries(dst []byte, metadata map[string]string) ([]byte, bool) {
+	if len(w.keys) != len(metadata) {
+		return dst, false
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(w.keys)))
+	for _, key := range w.keys {
+		value, ok := metadata[key]
+		if !ok {
+			return dst, false
+		}
+		dst = binary.AppendUvarint(dst, w.strings.number(key))
+		dst = appendString(dst, value)
+	}
+	return dst, true
 }
 
 func appendString(dst []byte, s string) []byte {
@@ -202,10 +228,11 @@ func appendRequestID(dst []byte, id RequestID) []byte {
 func (w *BlockWriter) Seal(dst []byte, c Compression) []byte {
 	if w.count > 0 {
 		h := blockHeader{
-			count: w.count, span: w.count, rowBytes: len(w.rows), id: w.ID(), timestamp: w.base, segments: w.segments,
+			count: uint32(w.count), span: uint32(w.count), id: w.ID(), timestamp: w.base, segments: w.segments,
 		}
+		rowBytes := len(w.rows)
 		w.rows = append(w.rows, w.strings.data...)
-		dst = appendBlock(dst, h, w.rows, c)
+		dst = appendBlock(dst, h, w.rows, rowBytes, c)
 	}
 	w.Reset(BlockID{})
 	return dst
@@ -214,13 +241,12 @@ func (w *BlockWriter) Seal(dst []byte, c Compression) []byte {
 // stringTable numbers the strings of a block in the order in which they turn up, from 1. The empty string is number 0.
 type stringTable struct {
 	data    []byte // the table as it is written
+	names   []string
 	numbers map[string]uint64
 
 	last       string // most messages of a block have the type of the one before
 	lastNumber uint64
 }
-
-func (t *stringTable) hasRoom(n int) bool { return len(t.numbers)+n <= maxBlockStrings }
 
 func (t *stringTable) number(s string) uint64 {
 	if s == t.last {
@@ -228,18 +254,35 @@ func (t *stringTable) number(s string) uint64 {
 	}
 	n, found := t.numbers[s]
 	if !found && s != "" {
-		if t.numbers == nil {
-			t.numbers = make(map[string]uint64)
-		}
-		n = uint64(len(t.numbers)) + 1
-		t.numbers[s] = n
-		t.data = appendString(t.data, s)
+		n = t.add(s)
 	}
 	t.last, t.lastNumber = s, n
 	return n
 }
 
+func (t *stringTable) add(s string) uint64 {
+	if t.numbers == nil {
+		t.numbers = make(map[string]uint64)
+	}
+	t.names = append(t.names, s)
+	t.numbers[s] = uint64(len(t.names))
+	t.data = appendString(t.data, s)
+	return uint64(len(t.names))
+}
+
 func (t *stringTable) reset() {
-	t.data, t.last, t.lastNumber = t.data[:0], "", 0
+	clear(t.names)
 	clear(t.numbers)
+	t.names, t.data = t.names[:0], t.data[:0]
+	t.last, t.lastNumber = "", 0
+}
+
+// truncate forgets all but the first strings, which take up the given bytes of data.
+func (t *stringTable) truncate(names, data int) {
+	for _, s := range t.names[names:] {
+		delete(t.numbers, s)
+	}
+	clear(t.names[names:])
+	t.names, t.data = t.names[:names], t.data[:data]
+	t.last, t.lastNumber = "", 0
 }

@@ -17,28 +17,35 @@ const Segments = 128
 func SegmentOf(key string) int { return segmentOf(key) }
 
 // segmentOf takes bytes too, so that ids need not become strings first.
-func segmentOf[T string | []byte](key T) int {
-	hash := int64(int32(murmur3(key)))
+func segmentOf[T string | []byte](key T) int { return segmentOfHash(murmur3(key)) }
+
+func segmentOfHash(h uint32) int {
+	hash := int64(int32(h))
 	return int(max(hash, -hash) % Segments) // 64 bits, because the smallest int32 has no positive counterpart
 }
 
 // murmur3 is MurmurHash3_x86_32 with seed 0.
 func murmur3[T string | []byte](key T) uint32 {
-	const c1, c2 = 0xcc9e2d51, 0x1b873593
-	scramble := func(k uint32) uint32 { return bits.RotateLeft32(k*c1, 15) * c2 }
-
 	var h uint32
 	i := 0
 	for ; i+4 <= len(key); i += 4 {
-		k := uint32(key[i]) | uint32(key[i+1])<<8 | uint32(key[i+2])<<16 | uint32(key[i+3])<<24
-		h = bits.RotateLeft32(h^scramble(k), 13)*5 + 0xe6546b64
+		h = murmur3Mix(h, uint32(key[i])|uint32(key[i+1])<<8|uint32(key[i+2])<<16|uint32(key[i+3])<<24)
 	}
 	var tail uint32
 	for j := len(key) - 1; j >= i; j-- {
 		tail = tail<<8 | uint32(key[j])
 	}
-	h ^= scramble(tail) ^ uint32(len(key))
+	return murmur3Finish(h^murmur3Scramble(tail), len(key))
+}
 
+// murmur3Mix adds the next four bytes of the key to the hash.
+func murmur3Mix(h, k uint32) uint32 { return bits.RotateLeft32(h^murmur3Scramble(k), 13)*5 + 0xe6546b64 }
+
+func murmur3Scramble(k uint32) uint32 { return bits.RotateLeft32(k*0xcc9e2d51, 15) * 0x1b873593 }
+
+// murmur3Finish ends the hash of a key of n bytes.
+func murmur3Finish(h uint32, n int) uint32 {
+	h ^= uint32(n)
 	h = (h ^ h>>16) * 0x85ebca6b
 	h = (h ^ h>>13) * 0xc2b2ae35
 	return h ^ h>>16
