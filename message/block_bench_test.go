@@ -47,21 +47,6 @@ func unrouted(messages []Message) []Message {
 	return messages
 }
 
-func pack(tb testing.TB, messages []Message, c Compression) Block {
-	tb.Helper()
-	var w BlockWriter
-	for i := range messages {
-		if err := w.Add(&messages[i]); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	b, _, err := ParseBlock(w.Seal(nil, c))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
 var benchmarkSizes = []int{1, 32, 1024, 8192}
 
 func perMessage(b *testing.B, n int) {

@@ -93,8 +93,7 @@ const (
 var blockScratches = sync.Pool{New: func() any { return new(blockScratch) }}
 
 func (s *blockScratch) open(b Block) error {
-	const keepBytes = 4 << 20
-	if cap(s.body) > keepBytes || cap(s.out) > keepBytes {
+	if max(cap(s.body), cap(s.out)) > keepBytes {
 		s.body, s.out = nil, nil
 	}
 	if cap(s.body) < b.RawLen() {

@@ -81,7 +81,7 @@ func (r *BlockReader) metadata() map[string]string {
 	c := cursor{r.row.metadata, 0}
 	text := string(r.row.metadata)
 	count := c.uvarint()
-	metadata := make(map[string]string, count)
+	metadata := make(map[string]string, min(int(count), len(r.rows.strings)+1)) // there are no more different keys
 	for range count {
 		key := c.uint32()
 		n := c.uvarint()
@@ -106,10 +106,8 @@ type arena struct {
 	used   int // of that chunk
 }
 
-const (
-	minChunkBytes  = 16 << 10
-	keepChunkBytes = 4 << 20 // a rare large block must not hold on to its memory
-)
+// minChunkBytes is the least that is allocated for a second block and later, so that small blocks share.
+const minChunkBytes = 16 << 10
 
 func (a *arena) alloc(n int) []byte {
 	for ; a.chunk < len(a.chunks); a.chunk++ {
@@ -129,6 +127,6 @@ func (a *arena) alloc(n int) []byte {
 }
 
 func (a *arena) reset() {
-	a.chunks = slices.DeleteFunc(a.chunks, func(chunk []byte) bool { return len(chunk) > keepChunkBytes })
+	a.chunks = slices.DeleteFunc(a.chunks, func(chunk []byte) bool { return len(chunk) > keepBytes })
 	a.chunk, a.used = 0, 0
 }

@@ -93,7 +93,7 @@ func (r *row) parseOptional(c *cursor) {
 func (r *row) consistent() bool {
 	const bothIDs = rowBinaryID | rowTextID
 	switch {
-	case r.segment >= Segments || r.flags&bothIDs == bothIDs:
+	case r.segment >= Segments || r.flags&bothIDs == bothIDs || r.flags&bothIDs == rowTextID && len(r.id) == 0:
 		return false
 	case r.flags&rowRawSegment != 0:
 		return r.flags&rowRouted != 0 && uint8(r.rawSegment&(Segments-1)) == r.segment
