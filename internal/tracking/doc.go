@@ -1,0 +1,2 @@
+// Package tracking lets consumers follow logs.
+package tracking
