@@ -29,8 +29,8 @@ var layers = []layer{
 	}},
 	{"reader", []string{"internal/tracking/...", "internal/orchestrator/..."}},
 	{"edge", []string{
-		"internal/native/...", "internal/capacitor/...", "internal/flipkart/...", "internal/webgateway/...",
-		"internal/dashboard/...",
+		"internal/auth/...", "internal/native/...", "internal/capacitor/...", "internal/flipkart/...",
+		"internal/webgateway/...", "internal/dashboard/...",
 	}},
 	{"server", []string{"server/..."}},
 	{"cli", []string{"internal/cli/..."}},
