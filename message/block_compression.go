@@ -19,9 +19,9 @@ const (
 	Snappy Compression = iota
 	// NoCompression stores bodies as they are.
 	NoCompression
-	// LZ4 saves some 7 % more than Snappy and decompresses faster, for logs that are read by many.
+	// LZ4 saves up to 7 % more than Snappy and decompresses faster, for logs that are read by many.
 	LZ4
-	// Zstd saves a third more than the others, for four times the work.
+	// Zstd saves a third more than the others, for three times the work.
 	Zstd
 	numCompressions
 )

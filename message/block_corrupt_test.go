@@ -176,6 +176,26 @@ func expectCorruptRows(t *testing.T, data []byte) {
 	}
 }
 
+// A reader keeps the string table of one block for the next if that has the same.
+func TestReaderForgetsTheStringsOfAMalformedTable(t *testing.T) {
+	t.Parallel()
+	block := func(rows, table string) Block {
+		h := blockHeader{count: 1, span: 1, segments: SegmentSet{1}}
+		b, _, err := ParseBlock(appendBlock(nil, h, []byte(rows+table), len(rows), NoCompression))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	var r BlockReader
+	if _, err := r.AppendMessages(nil, block("\x04\x00\x00\x00\x00", "\x01a\x09"), 0); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("malformed table: %v", err)
+	}
+	if got, err := r.AppendMessages(nil, block("\x04\x00\x00\x01\x00", ""), 0); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("type from the table of another block: %+v, %v", got, err)
+	}
+}
+
 // A tracker never gets a block whose bitmap lacks its segments, so a wrong bitmap would hide messages.
 func TestValidateComparesTheSegments(t *testing.T) {
 	t.Parallel()

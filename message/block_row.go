@@ -217,19 +217,27 @@ func (rr *rowReader) openTable(data []byte) error {
 	if string(data) == rr.table {
 		return nil
 	}
-	rr.table, rr.strings = string(data), rr.strings[:0]
-	c := cursor{data, 0}
-	for c.at < len(data) {
+	rr.table = string(data)
+	var ok bool
+	if rr.strings, ok = splitStrings(rr.strings[:0], rr.table, data); !ok {
+		rr.table, rr.strings = "", rr.strings[:0]
+		return fmt.Errorf("%w: malformed string table", ErrCorrupt)
+	}
+	return nil
+}
+
+// splitStrings appends the entries of a string table, which is given as text and as bytes.
+func splitStrings(dst []string, table string, data []byte) (entries []string, ok bool) {
+	for c := (cursor{data, 0}); c.at < len(data); {
 		n := c.uvarint()
 		start := c.at
 		c.take(n)
-		if c.failed() || len(rr.strings) == maxBlockStrings {
-			rr.table = ""
-			return fmt.Errorf("%w: malformed string table after %d entries", ErrCorrupt, len(rr.strings))
+		if c.failed() || len(dst) == maxBlockStrings {
+			return dst, false
 		}
-		rr.strings = append(rr.strings, rr.table[start:c.at])
+		dst = append(dst, table[start:c.at])
 	}
-	return nil
+	return dst, true
 }
 
 // next reads the next row into r and returns its bytes, without gap but with length. It returns nil at the end of the rows

@@ -39,7 +39,9 @@ func murmur3[T string | []byte](key T) uint32 {
 }
 
 // murmur3Mix adds the next four bytes of the key to the hash.
-func murmur3Mix(h, k uint32) uint32 { return bits.RotateLeft32(h^murmur3Scramble(k), 13)*5 + 0xe6546b64 }
+func murmur3Mix(h, k uint32) uint32 {
+	return bits.RotateLeft32(h^murmur3Scramble(k), 13)*5 + 0xe6546b64
+}
 
 func murmur3Scramble(k uint32) uint32 { return bits.RotateLeft32(k*0xcc9e2d51, 15) * 0x1b873593 }
 
