@@ -1,0 +1,46 @@
+package native
+
+import (
+	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
+	"github.com/flux-go/flux/internal/auth"
+)
+
+// procedure is what the gate must know of a procedure.
+type procedure struct {
+	// needs are the rights without which nobody gets in.
+	needs auth.Right
+	// everywhere says that the procedure shows or touches all namespaces, so that the rights must hold in all of them.
+	everywhere bool
+}
+
+// procedures has every procedure of the schema; one that is missing is refused. A consumer stores its position as it reads,
+// so that is part of reading; moving it anywhere else takes messages from others or gives them again, and so it is not.
+var procedures = map[string]procedure{
+	fluxv1connect.LogServiceAppendProcedure:       {needs: auth.Write},
+	fluxv1connect.LogServiceCommitProcedure:       {needs: auth.Write},
+	fluxv1connect.LogServicePublishProcedure:      {needs: auth.Write},
+	fluxv1connect.LogServiceReadProcedure:         {needs: auth.Read},
+	fluxv1connect.LogServiceRequestProcedure:      {needs: auth.Read | auth.Write},
+	fluxv1connect.LogServiceResultsProcedure:      {needs: auth.Read},
+	fluxv1connect.LogServiceListLogsProcedure:     {needs: auth.Read},
+	fluxv1connect.LogServiceSetRetentionProcedure: {needs: auth.Admin},
+	fluxv1connect.LogServiceTruncateProcedure:     {needs: auth.Admin},
+
+	fluxv1connect.TrackingServiceTrackProcedure:         {needs: auth.Read},
+	fluxv1connect.TrackingServicePollProcedure:          {needs: auth.Read},
+	fluxv1connect.TrackingServiceDisconnectProcedure:    {needs: auth.Read},
+	fluxv1connect.TrackingServiceStorePositionProcedure: {needs: auth.Read},
+	fluxv1connect.TrackingServiceResetPositionProcedure: {needs: auth.Admin},
+	fluxv1connect.TrackingServiceGetConsumerProcedure:   {needs: auth.Read},
+	fluxv1connect.TrackingServiceListConsumersProcedure: {needs: auth.Read},
+
+	fluxv1connect.AdminServiceInfoProcedure:   {needs: auth.Admin, everywhere: true},
+	fluxv1connect.AdminServiceBackupProcedure: {needs: auth.Admin, everywhere: true},
+}
+
+func (p procedure) allowed(g auth.Grant, c caller) bool {
+	if p.everywhere {
+		return g.AllowsEverywhere(p.needs)
+	}
+	return g.Allows(c.namespace, p.needs)
+}

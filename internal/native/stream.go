@@ -1,0 +1,71 @@
+package native
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Sizes of the buffers of a busy stream. Without them each small message costs a frame of its own, or two, and with each
+// frame a round through the goroutines of net/http.
+const (
+	streamReadBytes  = 64 << 10
+	streamWriteBytes = 64 << 10
+)
+
+type streamKey struct{}
+
+// serveStream serves a busy stream with buffers on both sides, and ends its reading when the service closes: what was read
+// until then is still answered.
+func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	control := http.NewResponseController(w)
+	stop := context.AfterFunc(s.closing, func() {
+		// Only servers without deadlines refuse, and net/http has them.
+		_ = control.SetReadDeadline(time.Unix(1, 0))
+	})
+	defer stop()
+	out := &streamWriter{ResponseWriter: w, buffer: bufio.NewWriterSize(w, streamWriteBytes)}
+	r.Body = bufferedBody{bufio.NewReaderSize(r.Body, streamReadBytes), r.Body}
+	next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), streamKey{}, out)))
+}
+
+type bufferedBody struct {
+	io.Reader
+	io.Closer
+}
+
+// streamWriter collects what is written until it is flushed. Connect flushes after each message; between hold and release
+// that does nothing, so that many small messages make one frame. For one goroutine at a time.
+type streamWriter struct {
+	http.ResponseWriter
+	buffer *bufio.Writer
+	held   bool
+}
+
+func streamWriterOf(ctx context.Context) *streamWriter { return ctx.Value(streamKey{}).(*streamWriter) }
+
+func (w *streamWriter) Write(p []byte) (int, error) { return w.buffer.Write(p) }
+
+// Flush implements http.Flusher.
+func (w *streamWriter) Flush() {
+	if w.held {
+		return
+	}
+	// An error stays with the buffer: the next Write returns it.
+	_ = w.buffer.Flush()
+	if flusher, ok := w.ResponseWriter.(http.Flusher); ok {
+		flusher.Flush()
+	}
+}
+
+// Unwrap lets http.ResponseController find the writer of net/http.
+func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *streamWriter) hold() { w.held = true }
+
+func (w *streamWriter) release() {
+	w.held = false
+	w.Flush()
+}

@@ -1,0 +1,90 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
+	"github.com/flux-go/flux/server"
+)
+
+// start starts a server in memory, on a free port unless the config says otherwise, that ends with the test.
+func start(t testing.TB, c server.Config) *server.Server {
+	t.Helper()
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:0"
+	}
+	s, err := server.Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return s
+}
+
+// h2 returns a client of HTTP/2 without encryption, with a connection of its own.
+func h2(t testing.TB) *http.Client {
+	t.Helper()
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func logClient(t testing.TB, s *server.Server, options ...connect.ClientOption) fluxv1connect.LogServiceClient {
+	t.Helper()
+	return fluxv1connect.NewLogServiceClient(h2(t), s.URL(), options...)
+}
+
+// post calls a procedure as curl would and returns the status and the answer.
+func post(t testing.TB, s *server.Server, procedure, body string, headers ...string) (int, map[string]any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+procedure, bytes.NewBufferString(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	return send(t, request)
+}
+
+// send returns the status and the JSON of the answer.
+func send(t testing.TB, request *http.Request) (int, map[string]any) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer map[string]any
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		t.Fatalf("%s %s: status %d, not JSON: %q", request.Method, request.URL.Path, response.StatusCode, raw)
+	}
+	return response.StatusCode, answer
+}
+
+// mustPost is post for calls that go well.
+func mustPost(t testing.TB, s *server.Server, procedure, body string, headers ...string) map[string]any {
+	t.Helper()
+	status, answer := post(t, s, procedure, body, headers...)
+	if status != http.StatusOK {
+		t.Fatalf("%s %s: status %d: %v", procedure, body, status, answer)
+	}
+	return answer
+}

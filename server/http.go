@@ -1,0 +1,125 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Settings of HTTP/2. A busy stream fills a window of net/http's default size, 1 MiB per connection, before the first
+// acknowledgement is back. Pings find clients that are gone without a word; those whose process died on a machine that lives
+// are seen at once.
+const (
+	maxConcurrentStreams = 20_000
+	connectionWindow     = 4<<20 - 1 // the most that net/http takes
+	streamWindow         = 2 << 20
+	maxFrameBytes        = 1 << 20
+	pingAfter            = 5 * time.Second
+	pingTimeout          = 5 * time.Second
+	headerTimeout        = 10 * time.Second
+	maxHeaderBytes       = 64 << 10
+)
+
+// cutAfter is how long calls under way may take once the server is to end and nobody says how long they may.
+const cutAfter = 30 * time.Second
+
+// httpActor serves HTTP on a listener.
+type httpActor struct {
+	server     *http.Server
+	listener   net.Listener
+	endStreams func()
+	cutOnce    sync.Once
+	cutOff     chan struct{}
+}
+
+func newHTTPActor(listener net.Listener, handler http.Handler, endStreams func(), logger *slog.Logger) *httpActor {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &httpActor{
+		listener:   listener,
+		endStreams: endStreams,
+		cutOff:     make(chan struct{}),
+		server: &http.Server{
+			Handler:           handler,
+			Protocols:         protocols,
+			ReadHeaderTimeout: headerTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+			HTTP2: &http.HTTP2Config{
+				MaxConcurrentStreams:          maxConcurrentStreams,
+				MaxReceiveBufferPerConnection: connectionWindow,
+				MaxReceiveBufferPerStream:     streamWindow,
+				MaxReadFrameSize:              maxFrameBytes,
+				SendPingTimeout:               pingAfter,
+				PingTimeout:                   pingTimeout,
+			},
+		},
+	}
+}
+
+func (h *httpActor) actor() actor { return actor{"http", h.run, h.interrupt} }
+
+func (h *httpActor) run() error {
+	err := h.server.Serve(h.listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve http: %w", err)
+}
+
+// interrupt ends the streams and waits for calls under way, until they are cut off.
+func (h *httpActor) interrupt() {
+	h.endStreams()
+	ctx, cancel := context.WithTimeout(context.Background(), cutAfter)
+	defer cancel()
+	go func() {
+		select {
+		case <-h.cutOff:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if h.server.Shutdown(ctx) != nil {
+		// It closes what the process is about to leave; whoever calls has been told that this ends badly.
+		_ = h.server.Close()
+	}
+}
+
+// cut cuts calls under way off.
+func (h *httpActor) cut() { h.cutOnce.Do(func() { close(h.cutOff) }) }
+
+// handler tells requests apart by their paths.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", s.health)
+	mux.Handle("GET /metrics", s.metricsHandler())
+	mux.Handle("/", s.native.Handler())
+	return mux
+}
+
+// health answers Healthy while the server takes writes.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err := s.engine.Err(); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "Unhealthy: %v\n", err)
+		return
+	}
+	fmt.Fprint(w, "Healthy")
+}
+
+func (s *Server) metricsHandler() http.Handler {
+	handler := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
+	if s.config.OpenMetrics {
+		return handler
+	}
+	return s.native.Authenticated(handler)
+}

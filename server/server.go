@@ -1,0 +1,149 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/flux-go/flux/internal/auth"
+	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/messagelog"
+	"github.com/flux-go/flux/internal/native"
+	"github.com/flux-go/flux/internal/position"
+)
+
+// Server is a running server. Safe for concurrent use.
+type Server struct {
+	config   Config
+	started  time.Time
+	engine   *engine.Engine
+	logs     *messagelog.Logs
+	native   *native.Service
+	metrics  *metrics
+	listener net.Listener
+	http     *httpActor
+	group    group
+
+	stopping chan struct{} // closed when it is to end
+	stop     sync.Once
+	ending   sync.Once
+	done     chan struct{} // closed when it has ended
+	err      error         // valid once done is closed
+}
+
+// Start starts a server, which then runs until Shutdown, until ctx ends, or until a part of it breaks. It returns when the
+// server takes requests. Errors are ErrBadConfig, auth.ErrBadTokens, those of the engine's Open, and those of listening.
+func Start(ctx context.Context, c Config) (*Server, error) {
+	c = c.WithDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, started: c.Clock(), stopping: make(chan struct{}), done: make(chan struct{})}
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	s.group.start()
+	unlink := context.AfterFunc(ctx, s.interrupt)
+	go func() {
+		<-s.stopping
+		unlink()
+		s.end()
+	}()
+	return s, nil
+}
+
+// open makes everything that the server consists of, or leaves nothing behind.
+func (s *Server) open(ctx context.Context) (err error) {
+	var tokens *auth.Tokens
+	if s.config.TokensFile != "" {
+		if tokens, err = auth.Load(s.config.TokensFile); err != nil {
+			return err
+		}
+	}
+	// Listening comes first: it is what fails when a second server is started by mistake.
+	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen); err != nil {
+		return err
+	}
+	if s.engine, err = s.openEngine(); err != nil {
+		return errors.Join(err, s.listener.Close())
+	}
+	s.wire(tokens)
+	return nil
+}
+
+func (s *Server) openEngine() (*engine.Engine, error) {
+	options := engine.Options{Clock: s.config.Clock, CacheBytes: s.config.CacheBytes, Logger: s.config.Logger}
+	if s.config.Dir == "" {
+		return engine.OpenMemory(options)
+	}
+	return engine.Open(s.config.Dir, options)
+}
+
+// wire hands each part what it works with.
+func (s *Server) wire(tokens *auth.Tokens) {
+	c := s.config
+	s.logs = messagelog.New(s.engine)
+	positions := position.New(s.engine)
+	s.metrics = newMetrics(s.engine)
+	s.native = native.New(native.Options{
+		Engine: s.engine, Logs: s.logs, Positions: positions, Tokens: tokens, MaxMessageBytes: c.MaxMessageBytes,
+		Observer: s.metrics, Logger: c.Logger, Clock: c.Clock,
+	})
+	s.http = newHTTPActor(s.listener, s.handler(), s.native.EndStreams, c.Logger)
+	janitor := &janitor{engine: s.engine, logs: s.logs, every: c.RetentionEvery, clock: c.Clock, logger: c.Logger}
+	s.group = group{
+		ended: s.interrupt,
+		actors: []actor{
+			untilCanceled("janitor", janitor.run),
+			s.http.actor(),
+		},
+	}
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// URL is where clients on this machine reach the server.
+func (s *Server) URL() string {
+	addr := s.listener.Addr().(*net.TCPAddr)
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
+}
+
+// Done is closed when the server has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Wait waits until the server has ended and returns why: nil after Shutdown or the end of the context of Start.
+func (s *Server) Wait() error {
+	<-s.done
+	return s.err
+}
+
+// Shutdown ends the server: it takes no more calls, ends its streams so that clients connect again elsewhere, finishes what
+// it has in hand, and closes the store. When ctx ends first, calls under way are cut off; what was committed stays so. It
+// returns what Wait returns. Further calls do the same.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.interrupt()
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		s.http.cut()
+		<-s.done
+	}
+	return s.err
+}
+
+func (s *Server) interrupt() { s.stop.Do(func() { close(s.stopping) }) }
+
+// end stops everything in the order opposite to that of its start.
+func (s *Server) end() {
+	err := s.group.stop()
+	s.err = errors.Join(err, s.engine.Close())
+	close(s.done)
+}
