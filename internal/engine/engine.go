@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,11 +59,13 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	options   Options
 	db        *pebble.DB
-	sequencer *sequencer
-	failure   atomic.Pointer[error]
+	disk      *disk      // nil when opened for reading only
+	sequencer *sequencer // nil when opened for reading only
+	failure   *failure
 	view      atomic.Pointer[View]
+	views     sync.WaitGroup // those that are open, e.view included
 
-	// gate is held for reading while something is put into the queue, so that Close can wait for it.
+	// gate is held for reading while the queue or the store is used other than through a View, so that Close can wait for it.
 	gate struct {
 		sync.RWMutex
 		closed bool
@@ -72,13 +76,17 @@ type Engine struct {
 	}
 }
 
-// Open opens or creates the store in dir. ErrNewerStore means that a newer version of Flux has written it.
+// Open opens or creates the store in dir. ErrInUse means that another engine has it open, ErrNewerStore that a newer version
+// of Flux has written it.
 func Open(dir string, options Options) (*Engine, error) {
 	e := &Engine{options: options.withDefaults()}
+	e.failure = newFailure(func(cause error) {
+		e.options.Logger.Error("store stopped writing; reads go on", "cause", cause)
+	})
 	if err := e.open(dir); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	e.view.Store(newView(e.db))
+	e.view.Store(newView(e.db, &e.views))
 	if !e.options.ReadOnly {
 		e.sequencer = newSequencer(e)
 	}
@@ -104,6 +112,9 @@ func (e *Engine) Propose(ctx context.Context, tx *Transaction) error {
 // order of their Submit calls. Unless Submit returns an error, done is called once, in the order of commits, with what
 // Propose would return. It runs on the engine's goroutine: it must not block and must not call the engine's Close.
 func (e *Engine) Submit(ctx context.Context, tx *Transaction, done func(error)) error {
+	if !validNamespace(tx.Namespace) {
+		return fmt.Errorf("%w: %q", ErrBadNamespace, tx.Namespace)
+	}
 	if n := tx.sizeBytes(); n > e.options.MaxTransactionBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, e.options.MaxTransactionBytes)
 	}
@@ -123,7 +134,8 @@ func (e *Engine) Submit(ctx context.Context, tx *Transaction, done func(error)) 
 	}
 }
 
-// View returns the newest durable state. The caller must close it.
+// View returns the newest durable state. The caller must close it. After Close of the engine it is a view whose reads return
+// ErrClosed.
 func (e *Engine) View() *View {
 	for {
 		if v := e.view.Load(); v.acquire() {
@@ -158,38 +170,52 @@ func (e *Engine) writable() error {
 	if e.options.ReadOnly {
 		return fmt.Errorf("%w: opened for reading only", ErrReadOnly)
 	}
-	if err := e.failure.Load(); err != nil {
-		return *err
-	}
-	return nil
+	return e.failure.get()
 }
 
-// Err returns the disk failure after which the engine refuses transactions, or nil while it is sound.
-func (e *Engine) Err() error {
-	if err := e.failure.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
+// Err returns ErrReadOnly with the disk failure after which the engine refuses transactions, or nil while it is sound.
+func (e *Engine) Err() error { return e.failure.get() }
 
-// fail makes the engine refuse transactions from now on, and returns the first failure.
-func (e *Engine) fail(cause error) error {
-	err := fmt.Errorf("%w: %w", ErrReadOnly, cause)
-	if e.failure.CompareAndSwap(nil, &err) {
-		e.options.Logger.Error("store stopped writing; reads go on", "cause", cause)
-	}
-	return *e.failure.Load()
-}
-
-// Checkpoint writes a consistent copy of the durable store to dir, which must not exist, while the engine runs.
+// Checkpoint writes a consistent copy of the durable store to dir, which must not exist, while the engine runs. The copy is
+// made under another name and gets its own once it is complete.
 func (e *Engine) Checkpoint(dir string) error {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if e.gate.closed {
+		return ErrClosed
+	}
 	if err := e.writable(); err != nil {
 		return err
 	}
-	if err := e.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
-		return fmt.Errorf("checkpoint to %s: %w", dir, err)
+	fs, incomplete := e.options.FS, dir+".incomplete"
+	if _, err := fs.Stat(dir); err == nil {
+		return fmt.Errorf("checkpoint to %s: %w", dir, os.ErrExist)
 	}
-	return writeVersion(e.options.FS, dir)
+	err := fs.RemoveAll(incomplete)
+	if err == nil {
+		err = e.db.Checkpoint(incomplete, pebble.WithFlushedWAL())
+	}
+	if err == nil {
+		err = writeVersion(fs, incomplete)
+	}
+	if err == nil {
+		err = fs.Rename(incomplete, dir)
+	}
+	if err == nil {
+		err = syncDir(fs, fs.PathDir(dir))
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint to %s: %w", dir, errors.Join(err, fs.RemoveAll(incomplete)))
+	}
+	return nil
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Metrics is how the store is doing.
@@ -200,12 +226,17 @@ type Metrics struct {
 	MemTableBytes uint64
 	// Queued is the number of transactions waiting for the sequencer.
 	Queued int
-	// Pebble prints the store's own tables of figures.
+	// Pebble prints the store's own tables of figures. Nil when the engine is closed.
 	Pebble fmt.Stringer
 }
 
-// Metrics returns the current figures.
+// Metrics returns the current figures, which are zero when the engine is closed.
 func (e *Engine) Metrics() Metrics {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if e.gate.closed {
+		return Metrics{}
+	}
 	m := e.db.Metrics()
 	out := Metrics{DiskBytes: m.DiskSpaceUsage(), MemTableBytes: m.MemTable.Size, Pebble: m}
 	if e.sequencer != nil {
@@ -214,7 +245,7 @@ func (e *Engine) Metrics() Metrics {
 	return out
 }
 
-// Close finishes what is queued and closes the store. All views must be closed before. Further calls do nothing.
+// Close finishes what is queued, waits until all views are closed, and closes the store. Further calls do nothing.
 func (e *Engine) Close() error {
 	e.gate.Lock()
 	closed := e.gate.closed
@@ -226,8 +257,12 @@ func (e *Engine) Close() error {
 	if e.sequencer != nil {
 		e.sequencer.stop()
 	}
-	e.view.Load().Close()
-	return e.closeDB()
+	e.publish(closedView())
+	e.views.Wait()
+	if e.disk != nil {
+		close(e.disk.released)
+	}
+	return e.db.Close()
 }
 
 var _ io.Closer = (*Engine)(nil)

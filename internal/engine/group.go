@@ -31,7 +31,11 @@ type write struct {
 	prev       int // place of the write of the same key before this one, or -1
 }
 
-type keyRange struct{ start, end []byte }
+// keyRange is a deletion of all keys in [start, end) and of those of the first entries of the group that lie in it.
+type keyRange struct {
+	start, end []byte
+	entries    int
+}
 
 func (r keyRange) contains(key []byte) bool {
 	return bytes.Compare(r.start, key) <= 0 && bytes.Compare(key, r.end) < 0
@@ -109,7 +113,7 @@ func (g *group) set(key, value []byte) {
 
 // deleteRange also deletes what the group itself has written in the range, in the order of the keys.
 func (g *group) deleteRange(start, end []byte) {
-	r := keyRange{bytes.Clone(start), bytes.Clone(end)}
+	r := keyRange{bytes.Clone(start), bytes.Clone(end), len(g.entries)}
 	var covered []string
 	for key := range g.latest {
 		if r.contains([]byte(key)) {
@@ -153,8 +157,9 @@ func (g *group) writeTo(b *pebble.Batch) error {
 }
 
 func (g *group) writeEntries(b *pebble.Batch) error {
-	slices.SortStableFunc(g.entries, func(x, y entry) int { return bytes.Compare(x.prefix, y.prefix) })
-	for rest := g.entries; len(rest) > 0; {
+	entries := g.keptEntries()
+	slices.SortStableFunc(entries, func(x, y entry) int { return bytes.Compare(x.prefix, y.prefix) })
+	for rest := entries; len(rest) > 0; {
 		n, size := 1, len(rest[0].value)
 		for n < len(rest) && bytes.Equal(rest[n].prefix, rest[0].prefix) && size+len(rest[n].value) <= maxEntryBytes {
 			size += len(rest[n].value)
@@ -166,6 +171,22 @@ func (g *group) writeEntries(b *pebble.Batch) error {
 		rest = rest[n:]
 	}
 	return nil
+}
+
+// keptEntries returns the entries that no later deletion reached.
+func (g *group) keptEntries() []entry {
+	if len(g.ranges) == 0 {
+		return g.entries
+	}
+	var kept []entry
+	var key []byte
+	for i, e := range g.entries {
+		key = AppendUint64(append(key[:0], e.prefix...), e.at)
+		if !slices.ContainsFunc(g.ranges, func(r keyRange) bool { return i < r.entries && r.contains(key) }) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
 }
 
 func writeEntry(b *pebble.Batch, run []entry, size int) error {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -39,6 +40,7 @@ type sequencer struct {
 	queue   chan proposal
 	flights chan *flight
 	milli   int64
+	written uint64 // bytes since the last look at how far the store is behind
 	wg      sync.WaitGroup
 }
 
@@ -82,8 +84,24 @@ func (s *sequencer) collect(first proposal) []proposal {
 	return all
 }
 
+// throttle waits while the store is behind, so that memory and the cost of reads stay bounded.
+func (s *sequencer) throttle() {
+	if s.written < s.engine.options.MemTableBytes/2 {
+		return
+	}
+	s.written = 0
+	for s.engine.behind() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-s.engine.failure.happened: // the store will never catch up
+			return
+		}
+	}
+}
+
 // run applies a group and hands it to the write-ahead log, without waiting for the disk.
 func (s *sequencer) run(proposals []proposal) *flight {
+	s.throttle()
 	f := &flight{proposals: proposals}
 	if f.err = s.engine.writable(); f.err != nil {
 		return f
@@ -94,20 +112,24 @@ func (s *sequencer) run(proposals []proposal) *flight {
 		proposals[i].err = apply(g, proposals[i].tx)
 	}
 	f.events = g.events
-	if g.empty() {
-		return f
-	}
-	f.batch = s.engine.db.NewBatch()
-	if f.err = g.writeTo(f.batch); f.err != nil {
-		return f
-	}
-	if f.err = s.engine.db.ApplyNoSyncWait(f.batch, pebble.Sync); f.err == nil {
-		f.err = s.engine.writable() // Pebble reports a failed write to the logger, not to the caller
-	}
-	if f.err == nil {
-		f.view = newView(s.engine.db)
+	if !g.empty() {
+		f.err = s.write(f, g)
 	}
 	return f
+}
+
+func (s *sequencer) write(f *flight, g *group) error {
+	batch := s.engine.db.NewBatch()
+	if err := g.writeTo(batch); err != nil {
+		return err
+	}
+	s.written += uint64(batch.Len())
+	if err := s.engine.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
+		return err
+	}
+	f.batch = batch
+	f.view = newView(s.engine.db, &s.engine.views)
+	return nil
 }
 
 // apply runs a transaction on top of the group, or leaves the group as it was and returns why.
@@ -132,31 +154,38 @@ func (s *sequencer) complete() {
 
 // finish waits for the disk, then shows the group to readers, tells subscribers, and answers, in this order.
 func (s *sequencer) finish(f *flight) {
-	if f.err == nil && f.batch != nil {
-		f.err = f.batch.SyncWait()
-	}
-	if f.err == nil {
-		f.err = s.engine.writable()
-	}
+	s.await(f)
 	if f.err != nil {
-		f.err = s.engine.fail(f.err)
-		f.events = nil
+		for _, p := range f.proposals {
+			p.done(f.err)
+		}
+		return
 	}
-	switch {
-	case f.view == nil:
-	case f.err == nil:
+	if f.view != nil {
 		s.engine.publish(f.view)
-	default:
-		f.view.Close()
 	}
 	s.engine.notify(f.events)
 	for _, p := range f.proposals {
-		if f.err != nil {
-			p.err = f.err
-		}
 		p.done(p.err)
 	}
-	if f.batch != nil && f.err == nil {
+}
+
+// await returns when the group is on disk, or sets its err.
+func (s *sequencer) await(f *flight) {
+	if f.batch != nil {
+		f.err = f.batch.SyncWait()
+	}
+	if f.err != nil {
+		s.engine.failure.set(f.err)
+	}
+	// The disk tells of its failures here, not through Pebble. A group that wrote nothing may have seen what failed.
+	if f.err = s.engine.writable(); f.err != nil {
+		if f.view != nil {
+			f.view.Close()
+		}
+		return
+	}
+	if f.batch != nil {
 		_ = f.batch.Close() // returns memory to Pebble's pool; there is nothing to fail
 	}
 }

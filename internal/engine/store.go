@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,8 +24,13 @@ const storeVersion = 1
 // versionMarker names the file in the store's directory whose name carries the store version.
 const versionMarker = "flux-store-version"
 
+// pebbleFormat is the newest format of Pebble's files that this binary writes. Raising it raises storeVersion too: an older
+// binary would not open the store, and should say why.
+const pebbleFormat = pebble.FormatValueSeparation
+
 func (e *Engine) open(dir string) error {
 	fs := e.options.FS
+	dir = fs.PathDir(fs.PathJoin(dir, "file")) // as the directory of its files will be spelled
 	if e.options.ReadOnly {
 		if _, err := fs.Stat(dir); err != nil {
 			return err
@@ -34,35 +41,58 @@ func (e *Engine) open(dir string) error {
 	if err := checkVersion(fs, dir); err != nil {
 		return err
 	}
-	cache := pebble.NewCache(e.options.CacheBytes)
-	defer cache.Unref()
-	db, err := pebble.Open(dir, e.pebbleOptions(cache))
-	if err != nil {
+	disk := newDisk(fs, dir, e.failure)
+	if err := e.openPebble(dir, disk); err != nil || e.options.ReadOnly {
 		return err
 	}
-	e.db = db
-	if e.options.ReadOnly {
-		return nil
-	}
-	if err := writeVersion(fs, dir); err != nil {
-		return errors.Join(err, db.Close())
+	e.disk = disk
+	err := writeVersion(disk, dir)
+	if err = errors.Join(err, e.failure.get()); err != nil {
+		close(disk.released)
+		return errors.Join(err, e.db.Close())
 	}
 	return nil
 }
 
-func (e *Engine) pebbleOptions(cache *pebble.Cache) *pebble.Options {
+// openPebble opens Pebble. When the disk fails while it recovers what was not in tables yet, Pebble would try for ever to make
+// a table of it. It is then left behind, waiting: it keeps some memory, but writes nothing, and the store is unlocked.
+func (e *Engine) openPebble(dir string, disk *disk) error {
+	opened := make(chan error, 1)
+	go func() {
+		cache := pebble.NewCache(e.options.CacheBytes)
+		defer cache.Unref()
+		db, err := pebble.Open(dir, e.pebbleOptions(disk, cache))
+		e.db = db
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		return err
+	case <-disk.waiting:
+		return errors.Join(e.failure.get(), disk.lock.Close())
+	}
+}
+
+func (e *Engine) pebbleOptions(fs vfs.FS, cache *pebble.Cache) *pebble.Options {
 	o := &pebble.Options{
-		FS:                          e.options.FS,
-		Cache:                       cache,
-		ReadOnly:                    e.options.ReadOnly,
-		FormatMajorVersion:          pebble.FormatNewest,
-		Logger:                      &pebbleLogger{engine: e},
-		MemTableSize:                e.options.MemTableBytes,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       24,
-		MaxOpenFiles:                1024,
+		FS:                    fs,
+		Cache:                 cache,
+		ReadOnly:              e.options.ReadOnly,
+		FormatMajorVersion:    pebbleFormat,
+		Logger:                &pebbleLogger{e.options.Logger},
+		MemTableSize:          e.options.MemTableBytes,
+		L0CompactionThreshold: 4,
+		MaxOpenFiles:          1024,
+		// Pebble would hold up writers in a way that cannot be ended when its disk has stopped: see Engine.behind.
+		MemTableStopWritesThreshold: math.MaxInt32,
+		L0StopWritesThreshold:       math.MaxInt32,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) },
+	}
+	o.EventListener = &pebble.EventListener{
+		// Whoever reads the damage gets it as an error. The default would end the process.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			e.options.Logger.Error("pebble: damaged file", "detail", info.String())
+		},
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -81,16 +111,17 @@ func (e *Engine) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 	return o
 }
 
-// closeDB closes Pebble. After a disk failure Pebble cannot close cleanly; its files are then left for the next Open.
-func (e *Engine) closeDB() (err error) {
-	if e.Err() != nil {
-		defer func() {
-			if r := recover(); r != nil {
-				err = fmt.Errorf("close store: %v", r)
-			}
-		}()
-	}
-	return e.db.Close()
+const (
+	// maxMemTables and maxL0 are how far the store may be behind with flushing and compacting before it takes a break from
+	// new transactions: memory in multiples of Options.MemTableBytes, and tables that a read may have to look into.
+	maxMemTables = 4
+	maxL0        = 24
+)
+
+// behind reports whether the store must catch up before it should take more.
+func (e *Engine) behind() bool {
+	m := e.db.Metrics()
+	return m.MemTable.Size >= maxMemTables*e.options.MemTableBytes || m.Levels[0].Sublevels >= maxL0
 }
 
 // checkVersion refuses a store that this binary cannot read.
@@ -124,24 +155,21 @@ func writeVersion(fs vfs.FS, dir string) error {
 	return errors.Join(err, marker.Close())
 }
 
-// pebbleLogger passes on what Pebble says, and makes an engine failure of what Pebble would end the process for.
-type pebbleLogger struct{ engine *Engine }
+// pebbleLogger passes on what Pebble says.
+type pebbleLogger struct{ *slog.Logger }
 
 func (l *pebbleLogger) Infof(format string, args ...any) {
-	l.engine.options.Logger.Debug("pebble: " + fmt.Sprintf(format, args...))
+	if l.Enabled(context.Background(), slog.LevelDebug) {
+		l.Debug("pebble: " + fmt.Sprintf(format, args...))
+	}
 }
 
 func (l *pebbleLogger) Errorf(format string, args ...any) {
-	l.engine.options.Logger.Error("pebble: " + fmt.Sprintf(format, args...))
+	l.Error("pebble: " + fmt.Sprintf(format, args...))
 }
 
-// Fatalf is called by Pebble when a write to the log or the manifest failed, and for broken invariants. The former must
-// not end the process: reads go on. The latter must.
+// Fatalf is called by Pebble for broken invariants. Failures of the disk, for which it would be called too, never reach
+// Pebble: see disk.
 func (l *pebbleLogger) Fatalf(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if strings.Contains(format, "fatal commit error") || strings.HasPrefix(format, "MANIFEST ") {
-		l.engine.fail(errors.New(text))
-		return
-	}
-	panic("pebble: " + text)
+	panic("pebble: " + fmt.Sprintf(format, args...))
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flux-go/flux/message"
 )
@@ -21,6 +22,13 @@ type Operation interface {
 	Apply(tx *Tx) error
 	// SizeBytes is about how many bytes Apply writes.
 	SizeBytes() int
+}
+
+// maxNamespaceLen is the longest name of a namespace, in bytes.
+const maxNamespaceLen = 512
+
+func validNamespace(ns message.Namespace) bool {
+	return ns != "" && len(ns) <= maxNamespaceLen && strings.IndexByte(string(ns), 0) < 0
 }
 
 func (t *Transaction) sizeBytes() int {
@@ -57,7 +65,7 @@ func (tx *Tx) Set(key, value []byte) {
 // Delete removes a key.
 func (tx *Tx) Delete(key []byte) { tx.group.set(key, nil) }
 
-// DeleteRange removes all keys in [start, end). It does not reach what Extend has written in the same group.
+// DeleteRange removes all keys in [start, end), those that Extend has written in the same group included.
 func (tx *Tx) DeleteRange(start, end []byte) { tx.group.deleteRange(start, end) }
 
 // Extend adds value to a sequence of entries under prefix, at a number greater than all before it. Neighbours that are

@@ -8,23 +8,28 @@
 // Invariants:
 //
 //	L1  Indexes of a log strictly increase in the order of commits, over restarts and clock jumps too.
-//	L2  An index is at least its group's time, and the time of the log otherwise: max(now << 16, last + 1).
+//	L2  The first index of an append is max(now << 16, last + 1): the time of its group, or the next free one.
 //	L3  Messages at or below the truncation index are never returned, whether or not their entry is still there.
 package messagelog
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/message"
 )
 
+// ErrSparse is returned for blocks that went through a filter: the messages they lack would be gaps in the log.
+var ErrSparse = errors.New("a filtered block has gaps and cannot be appended")
+
 // Append is the operation that appends blocks to a log. Create it with NewAppend.
 type Append struct {
 	// IfLast makes the append conditional: it is refused with engine.ErrConflict unless it is the last index of the log,
 	// which is message.Beginning when nothing was ever appended. Nil means no condition.
 	IfLast *message.Index
-	// First is the index of the first message. Set by Apply. Messages have consecutive indexes.
+	// First is the index of the first message. Set by Apply. Messages have consecutive indexes. When there are no messages
+	// it is the index that one would have had.
 	First message.Index
 
 	log     message.Log
@@ -32,8 +37,9 @@ type Append struct {
 	summary message.BlockSummary
 }
 
-// NewAppend checks blocks, which may be several back to back, and returns the operation that appends them to a log. The
-// operation keeps blocks: they must not change afterwards. Errors are message.ErrBadLog and those of message.SummarizeBlocks.
+// NewAppend returns the operation that appends blocks, which may be several back to back or none, to a log. The operation
+// keeps blocks: they must not change afterwards. It looks at their headers only: blocks from outside are to be checked
+// with message.Block.Validate. Errors are message.ErrBadLog, ErrSparse and those of message.SummarizeBlocks.
 func NewAppend(log message.Log, blocks []byte) (*Append, error) {
 	log = log.Stored()
 	if err := log.Validate(); err != nil {
@@ -42,6 +48,9 @@ func NewAppend(log message.Log, blocks []byte) (*Append, error) {
 	summary, err := message.SummarizeBlocks(blocks)
 	if err != nil {
 		return nil, err
+	}
+	if summary.Count != summary.Span {
+		return nil, fmt.Errorf("%w: %d of %d messages", ErrSparse, summary.Count, summary.Span)
 	}
 	return &Append{log: log, blocks: blocks, summary: summary}, nil
 }
@@ -52,7 +61,7 @@ func (a *Append) SizeBytes() int { return len(a.blocks) }
 // Count is the number of messages that are appended.
 func (a *Append) Count() int { return a.summary.Span }
 
-// Last is the index of the last message. Valid after Apply, like First.
+// Last is the index of the last message. Valid after Apply, like First. It is First - 1 when there are no messages.
 func (a *Append) Last() message.Index { return a.First + message.Index(a.summary.Span) - 1 }
 
 // Apply implements engine.Operation.
@@ -65,7 +74,8 @@ func (a *Append) Apply(tx *engine.Tx) error {
 	if a.IfLast != nil && *a.IfLast != head.Last {
 		return engine.Conflict("last index of log %s is %d, not %d", a.log, head.Last, *a.IfLast)
 	}
-	a.First = max(message.IndexAtMilli(tx.Milli()), head.Last+1)
+	previous := head.Last
+	a.First = max(message.IndexAtMilli(tx.Milli()), previous+1)
 	if a.summary.Span == 0 {
 		return nil
 	}
@@ -77,6 +87,7 @@ func (a *Append) Apply(tx *engine.Tx) error {
 	tx.Notify(Appended{
 		Namespace: tx.Namespace(),
 		Log:       a.log,
+		Previous:  previous,
 		Entry:     Entry{First: a.First, Last: head.Last, Segments: a.summary.Segments, Blocks: a.blocks},
 	})
 	return nil
@@ -86,76 +97,7 @@ func (a *Append) Apply(tx *engine.Tx) error {
 type Appended struct {
 	Namespace message.Namespace
 	Log       message.Log
-	Entry     Entry
-}
-
-// Truncated is the event of messages that were deleted.
-type Truncated struct {
-	Namespace message.Namespace
-	Log       message.Log
-	Through   message.Index
-}
-
-// Truncate is the operation that deletes all messages of a log up to and including an index. One below the first message
-// changes nothing; one beyond the last deletes everything, and does not affect the indexes of messages to come.
-type Truncate struct {
-	Log     message.Log
-	Through message.Index
-}
-
-// SizeBytes implements engine.Operation.
-func (t *Truncate) SizeBytes() int { return 64 }
-
-// Apply implements engine.Operation.
-func (t *Truncate) Apply(tx *engine.Tx) error {
-	log := t.Log.Stored()
-	key := headKey(tx.Namespace(), log)
-	head, err := loadHead(tx, key)
-	if err != nil {
-		return err
-	}
-	through := min(t.Through, head.Last)
-	if through <= head.Truncated {
-		return nil
-	}
-	head.Truncated = through
-	tx.Set(key, head.encode())
-	prefix := messagePrefix(tx.Namespace(), log)
-	tx.DeleteRange(prefix, engine.AppendUint64(prefix, uint64(through)+1))
-	tx.Notify(Truncated{tx.Namespace(), log, through})
-	return nil
-}
-
-// Forever is the retention of logs that are never truncated by age.
-const Forever Retention = -1
-
-// Retention is how long messages are kept, in milliseconds. Zero means the default of the log's type.
-type Retention int64
-
-// SetRetention is the operation that sets how long messages of a log are kept. A log without messages may have one too.
-type SetRetention struct {
-	Log       message.Log
-	Retention Retention
-}
-
-// SizeBytes implements engine.Operation.
-func (s *SetRetention) SizeBytes() int { return 64 }
-
-// Apply implements engine.Operation.
-func (s *SetRetention) Apply(tx *engine.Tx) error {
-	log := s.Log.Stored()
-	if err := log.Validate(); err != nil {
-		return err
-	}
-	if s.Retention < Forever {
-		return fmt.Errorf("retention of %d ms: use a positive time, 0 for the default or -1 for ever", s.Retention)
-	}
-	key := headKey(tx.Namespace(), log)
-	head, err := loadHead(tx, key)
-	if err != nil {
-		return err
-	}
-	head.Retention = s.Retention
-	tx.Set(key, head.encode())
-	return nil
+	// Previous is the last index of the log before: no message lies between it and the entry.
+	Previous message.Index
+	Entry    Entry
 }

@@ -3,7 +3,6 @@ package messagelog
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/message"
@@ -20,21 +19,6 @@ type Head struct {
 	// Messages and Bytes were appended in all.
 	Messages, Bytes uint64
 }
-
-// KeptFor returns how long messages are kept, and false for ever: events and documents unless set otherwise. Everything
-// else is kept for DefaultRetention unless set otherwise.
-func (h Head) KeptFor(log message.Log) (time.Duration, bool) {
-	switch {
-	case h.Retention > 0:
-		return time.Duration(h.Retention) * time.Millisecond, true
-	case h.Retention == Forever || log.Type == message.Event || log.Type == message.Document:
-		return 0, false
-	}
-	return DefaultRetention, true
-}
-
-// DefaultRetention is how long messages are kept that are neither events nor documents.
-const DefaultRetention = 30 * 24 * time.Hour
 
 func headKey(ns message.Namespace, log message.Log) []byte {
 	return engine.AppendLog(engine.AppendKey(make([]byte, 0, 64), ns, engine.FamilyHead), log)

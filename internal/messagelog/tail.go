@@ -1,14 +1,19 @@
 package messagelog
 
 import (
+	"container/list"
 	"sort"
 	"sync"
 
 	"github.com/flux-go/flux/message"
 )
 
-// maxTailBytes bounds the entries of all logs that are kept in memory.
-const maxTailBytes = 64 << 20
+const (
+	// maxTailBytes bounds the entries of all logs that are kept in memory.
+	maxTailBytes = 64 << 20
+	// tailEntryBytes is about what keeping an entry costs besides its blocks.
+	tailEntryBytes = 200
+)
 
 type logID struct {
 	ns  message.Namespace
@@ -16,22 +21,33 @@ type logID struct {
 }
 
 // tails keeps the newest entries of all logs, dropping the oldest of them all when there is too much.
+//
+// A tail has all messages of its log after an index, or it is not there. It learns of messages when they are durable and
+// visible in the store, so whoever finds nothing here finds it there.
 type tails struct {
 	maxBytes int
 	mu       struct {
 		sync.RWMutex
 		logs  map[logID]*tail
-		order []logID // of each entry kept, oldest first
+		order list.List // the *tail of each entry that is kept, oldest entry first
 		bytes int
 	}
 }
 
 // tail is the end of one log without gaps.
 type tail struct {
-	entries []Entry
-	// before is the index after which entries has everything.
-	before message.Index
+	id      logID
+	entries []tailEntry
+	// after is the index after which entries has everything.
+	after message.Index
 }
+
+type tailEntry struct {
+	Entry
+	place *list.Element // in order
+}
+
+func (e tailEntry) bytes() int { return len(e.Blocks) + tailEntryBytes }
 
 func newTails(maxBytes int) *tails {
 	t := &tails{maxBytes: maxBytes}
@@ -46,56 +62,51 @@ func (t *tails) observe(events []any) {
 	for _, event := range events {
 		switch event := event.(type) {
 		case Appended:
-			t.addLocked(logID{event.Namespace, event.Log}, event.Entry)
+			t.addLocked(event)
 		case Truncated:
 			t.truncateLocked(logID{event.Namespace, event.Log}, event.Through)
 		}
 	}
+	for t.mu.bytes > t.maxBytes {
+		t.dropFirstLocked(t.mu.order.Front().Value.(*tail))
+	}
 }
 
-func (t *tails) addLocked(id logID, e Entry) {
+func (t *tails) addLocked(a Appended) {
+	id := logID{a.Namespace, a.Log}
 	log, ok := t.mu.logs[id]
 	if !ok {
-		log = &tail{before: e.First - 1}
+		log = &tail{id: id, after: a.Previous}
 		t.mu.logs[id] = log
 	}
+	e := tailEntry{a.Entry, t.mu.order.PushBack(log)}
 	log.entries = append(log.entries, e)
-	t.mu.order = append(t.mu.order, id)
-	for t.mu.bytes += len(e.Blocks); t.mu.bytes > t.maxBytes; {
-		oldest := t.mu.order[0]
-		t.mu.order = t.mu.order[1:]
-		t.dropFirstLocked(oldest)
-	}
+	t.mu.bytes += e.bytes()
 }
 
-func (t *tails) dropFirstLocked(id logID) {
-	log := t.mu.logs[id]
-	t.mu.bytes -= len(log.entries[0].Blocks)
-	log.before = log.entries[0].Last
-	log.entries[0] = Entry{}
+// dropFirstLocked drops the oldest entry of a tail, and the tail when there is no other.
+func (t *tails) dropFirstLocked(log *tail) {
+	e := log.entries[0]
+	t.mu.bytes -= e.bytes()
+	t.mu.order.Remove(e.place)
+	log.after = max(log.after, e.Last)
+	log.entries[0] = tailEntry{}
 	log.entries = log.entries[1:]
 	if len(log.entries) == 0 {
-		delete(t.mu.logs, id)
+		delete(t.mu.logs, log.id)
 	}
 }
 
-// truncateLocked forgets a log's tail; readers find in the store what is left of it.
+// truncateLocked drops what was deleted. Who asks for it goes to the store, and finds there what is left.
 func (t *tails) truncateLocked(id logID, through message.Index) {
 	log, ok := t.mu.logs[id]
-	if !ok || log.before >= through {
+	if !ok || through <= log.after {
 		return
 	}
-	kept := t.mu.order[:0:0]
-	for _, other := range t.mu.order {
-		if other != id {
-			kept = append(kept, other)
-		}
+	log.after = through
+	for len(log.entries) > 0 && log.entries[0].Last <= through {
+		t.dropFirstLocked(log)
 	}
-	t.mu.order = kept
-	for _, e := range log.entries {
-		t.mu.bytes -= len(e.Blocks)
-	}
-	delete(t.mu.logs, id)
 }
 
 // read is Logs.Read from memory; it is not ok when the tail does not reach back to after.
@@ -103,14 +114,16 @@ func (t *tails) read(id logID, after message.Index, limit Limit) (entries []Entr
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	log, ok := t.mu.logs[id]
-	if !ok || after < log.before {
+	if !ok || after < log.after {
 		return nil, false
 	}
+	r := reading{limit: limit}
 	from := sort.Search(len(log.entries), func(i int) bool { return log.entries[i].Last > after })
-	to := from
-	for messages, size := 0, 0; to < len(log.entries) && (to == from || messages < limit.Messages && size < limit.Bytes); to++ {
-		messages += int(log.entries[to].Last-log.entries[to].First) + 1
-		size += len(log.entries[to].Blocks)
+	for _, e := range log.entries[from:] {
+		if r.full() {
+			break
+		}
+		r.add(e.from(after + 1))
 	}
-	return append([]Entry(nil), log.entries[from:to]...), true
+	return r.entries, true
 }

@@ -213,3 +213,14 @@ func infoAt(it *engine.Iterator) (Info, error) {
 	}
 	return Info{Consumer{key.Log, message.ConsumerName(key.Text)}, p}, nil
 }
+
+// NewCheck returns a check of positions for engine.View.Verify.
+func NewCheck() engine.Check {
+	return engine.CheckFunc{Family: engine.FamilyPosition, Check: func(key engine.Key, value []byte) error {
+		if err := (Consumer{key.Log, message.ConsumerName(key.Text)}).Validate(); err != nil {
+			return err
+		}
+		_, err := message.DecodePosition(value)
+		return err
+	}}
+}

@@ -1,22 +1,27 @@
-// Package producer makes transactions safe to send again. A producer numbers its transactions; the store remembers the
-// highest number it has committed, and the results of those that the producer may still ask for. What is sent again is
-// answered from there.
+// Package producer makes transactions safe to send again. A producer numbers its transactions; the store remembers which of
+// them it has committed, and with what results, until the producer has seen the answers. What is sent again is answered
+// from there.
 //
 // Invariants:
 //
 //	U1  A transaction of a producer commits at most once, over reconnects and restarts.
-//	U2  A transaction that was refused leaves no trace and may be sent again.
+//	U2  A transaction that was refused leaves no trace and may be sent again, even after later ones have committed.
+//
+// Both hold back to the 1024th newest of the committed transactions that were not answered. What lies further back counts as
+// committed, its results forgotten; so a producer has at most that many transactions on the way.
 package producer
 
 import (
-	"encoding/binary"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/message"
 )
+
+// ErrBadSequence is returned for sequence number 0: they start at 1.
+var ErrBadSequence = errors.New("sequence numbers of producers start at 1")
 
 // ID is the random name of a producer.
 type ID [16]byte
@@ -52,7 +57,7 @@ func (o *Once) SizeBytes() int {
 // Apply implements engine.Operation.
 func (o *Once) Apply(tx *engine.Tx) error {
 	if o.Sequence == 0 {
-		return fmt.Errorf("sequence numbers of producers start at 1")
+		return ErrBadSequence
 	}
 	key := producerKey(tx.Namespace(), o.Producer)
 	raw, err := tx.Get(key)
@@ -63,8 +68,7 @@ func (o *Once) Apply(tx *engine.Tx) error {
 	if err != nil {
 		return err
 	}
-	if o.Sequence <= s.last {
-		o.Duplicate, o.Firsts = true, s.results[o.Sequence]
+	if o.Firsts, o.Duplicate = s.committed(o.Sequence); o.Duplicate {
 		return nil
 	}
 	for _, op := range o.Operations {
@@ -73,7 +77,9 @@ func (o *Once) Apply(tx *engine.Tx) error {
 		}
 	}
 	o.Firsts = Firsts(o.Operations)
-	tx.Set(key, s.encode(tx.Milli(), o))
+	s.milli = tx.Milli()
+	s.add(result{o.Sequence, o.Firsts}, o.AnsweredThrough)
+	tx.Set(key, s.encode())
 	return nil
 }
 
@@ -90,89 +96,6 @@ func Firsts(operations []engine.Operation) []message.Index {
 
 func producerKey(ns message.Namespace, id ID) []byte {
 	return append(engine.AppendKey(make([]byte, 0, 64), ns, engine.FamilyProducer), id[:]...)
-}
-
-// state is what is stored of a producer.
-type state struct {
-	last    uint64
-	milli   int64
-	results map[uint64][]message.Index
-}
-
-// maxResults bounds the results that are kept of one producer, whatever it says it has not been answered.
-const maxResults = 1024
-
-// encode writes the state after o: the last sequence number, the time, and for each kept number its distance from the last,
-// the count of its indexes, and the indexes, all as varints; docs/format/keys.md.
-func (s state) encode(milli int64, o *Once) []byte {
-	b := binary.AppendUvarint(make([]byte, 0, 64), o.Sequence)
-	b = binary.AppendVarint(b, milli)
-	b = appendResult(b, 0, o.Firsts)
-	for n, kept := s.last, 1; n > o.AnsweredThrough && kept < maxResults; n-- {
-		firsts, ok := s.results[n]
-		if !ok {
-			break
-		}
-		b = appendResult(b, o.Sequence-n, firsts)
-		kept++
-	}
-	return b
-}
-
-func appendResult(b []byte, distance uint64, firsts []message.Index) []byte {
-	b = binary.AppendUvarint(b, distance)
-	b = binary.AppendUvarint(b, uint64(len(firsts)))
-	for _, first := range firsts {
-		b = binary.AppendVarint(b, int64(first))
-	}
-	return b
-}
-
-func decodeState(raw []byte) (state, error) {
-	if raw == nil {
-		return state{}, nil
-	}
-	r := reader{raw}
-	s := state{last: r.uvarint(), milli: r.varint(), results: make(map[uint64][]message.Index)}
-	for len(r.rest) > 0 {
-		sequence, n := s.last-r.uvarint(), r.uvarint()
-		if n > uint64(len(r.rest)) {
-			r.rest = nil
-			return state{}, fmt.Errorf("%w: producer state %x", engine.ErrCorrupt, raw)
-		}
-		firsts := make([]message.Index, n)
-		for i := range firsts {
-			firsts[i] = message.Index(r.varint())
-		}
-		s.results[sequence] = firsts
-	}
-	if r.rest == nil {
-		return state{}, fmt.Errorf("%w: producer state %x", engine.ErrCorrupt, raw)
-	}
-	return s, nil
-}
-
-// reader takes varints off bytes. Its rest is nil after the first that is damaged.
-type reader struct{ rest []byte }
-
-func (r *reader) uvarint() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	r.advance(size)
-	return n
-}
-
-func (r *reader) varint() int64 {
-	n, size := binary.Varint(r.rest)
-	r.advance(size)
-	return n
-}
-
-func (r *reader) advance(size int) {
-	if size <= 0 {
-		r.rest = nil
-		return
-	}
-	r.rest = r.rest[size:]
 }
 
 // Forget is the operation that removes a producer that has sent nothing since a time.
@@ -211,19 +134,44 @@ func Idle(view *engine.View, ns message.Namespace, now time.Time) (*engine.Trans
 	}
 	tx := &engine.Transaction{Namespace: ns}
 	for it.Next() {
-		raw, err := it.Value()
+		id, s, err := stateAt(it)
 		if err != nil {
-			break // Close returns it
+			return nil, errors.Join(err, it.Close())
 		}
-		s, err := decodeState(raw)
-		key, keyErr := engine.ParseKey(it.Key())
-		if err != nil || keyErr != nil || len(key.Bytes) != len(ID{}) || s.milli > since {
-			continue
+		if s.milli <= since {
+			tx.Operations = append(tx.Operations, &Forget{id, since})
 		}
-		tx.Operations = append(tx.Operations, &Forget{ID(key.Bytes), since})
 	}
 	if err := it.Close(); err != nil || len(tx.Operations) == 0 {
 		return nil, err
 	}
 	return tx, nil
+}
+
+func stateAt(it *engine.Iterator) (ID, state, error) {
+	key, err := engine.ParseKey(it.Key())
+	if err != nil {
+		return ID{}, state{}, err
+	}
+	id, err := parseID(key)
+	if err != nil {
+		return ID{}, state{}, err
+	}
+	raw, err := it.Value()
+	if err != nil {
+		return ID{}, state{}, err
+	}
+	s, err := decodeState(raw)
+	return id, s, err
+}
+
+// NewCheck returns a check of producers for engine.View.Verify.
+func NewCheck() engine.Check {
+	return engine.CheckFunc{Family: engine.FamilyProducer, Check: func(key engine.Key, value []byte) error {
+		_, err := parseID(key)
+		if err == nil {
+			_, err = decodeState(value)
+		}
+		return err
+	}}
 }
