@@ -1,0 +1,150 @@
+package flux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/flux-go/flux/message"
+)
+
+// App is one running instance of an application: its connection to a server, what it publishes and what it handles. It is
+// safe for concurrent use.
+type App struct {
+	config   Config
+	conn     *connection
+	producer *producer
+	log      *slog.Logger
+
+	ctx    context.Context // ends when the App is closed
+	cancel context.CancelFunc
+	closed sync.WaitGroup // what runs until then
+
+	answers map[message.Type]*answers // by the type of their log
+	mu      struct {
+		sync.Mutex
+		running  bool
+		consumed []*Handlers
+		problems []error // of registering handlers
+	}
+}
+
+// Connect returns an App as soon as the server answers. It returns the problems of the configuration, or [ErrUnavailable]
+// when the server was not reached within the configured time or before ctx ended. From then on an App comes back from lost
+// connections by itself. Close it in the end.
+func Connect(ctx context.Context, c Config) (*App, error) {
+	c = c.WithDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	conn := dial(c)
+	reaching, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
+	defer cancel()
+	if err := conn.reach(reaching); err != nil {
+		conn.close()
+		return nil, err
+	}
+	a := &App{config: c, conn: conn, log: c.Logger}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	limits := producerLimits{windowBytes: c.WindowBytes, messageBytes: c.MaxMessageBytes}
+	a.producer = newProducer(conn.publish, limits, func(err error) {
+		a.log.Warn("publishing: connection lost", "error", err)
+	})
+	a.answers = map[message.Type]*answers{
+		message.Result:      newAnswers(a, message.Result),
+		message.WebResponse: newAnswers(a, message.WebResponse),
+	}
+	return a, nil
+}
+
+// ClientID returns the id that tells this instance of the application apart.
+func (a *App) ClientID() string { return a.config.ClientID }
+
+// Run gives messages to the registered handlers until ctx ends or a consumer stops with an error. Then the handlers finish
+// the batches they have in hand, within [Config.StopTimeout], and the positions are stored before Run returns. Its error
+// is that of the consumer, never that of ctx.
+//
+// Run also returns when every consumer has come to its end, see [Consumer.Until]. An App without handlers just waits. All
+// handlers have to be registered before; Run returns what was wrong with them. It can run again after it has returned.
+func (a *App) Run(ctx context.Context) error {
+	trackers, err := a.startRun()
+	if err != nil {
+		return err
+	}
+	defer a.endRun()
+	if len(trackers) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.ctx, cancel)()
+	errs := make(chan error, len(trackers))
+	for _, t := range trackers {
+		go func() { errs <- t.run(ctx) }()
+	}
+	for range trackers {
+		if failed := <-errs; failed != nil {
+			err = errors.Join(err, failed)
+			cancel()
+		}
+	}
+	return err
+}
+
+func (a *App) startRun() ([]*tracker, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	if a.mu.running {
+		return nil, errors.New("flux: app is running already")
+	}
+	if err := errors.Join(a.mu.problems...); err != nil {
+		return nil, err
+	}
+	a.mu.running = true
+	var trackers []*tracker
+	for _, h := range a.mu.consumed {
+		for _, table := range h.tables {
+			trackers = append(trackers, newTracker(a, h, table))
+		}
+	}
+	return trackers, nil
+}
+
+func (a *App) endRun() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.running = false
+}
+
+// Close waits until everything that was published is on disk, or ctx ends, and disconnects. A [App.Run] under way returns.
+func (a *App) Close(ctx context.Context) error {
+	err := a.producer.drain(ctx)
+	a.cancel()
+	a.producer.close()
+	a.closed.Wait()
+	a.conn.close()
+	return err
+}
+
+// problem notes what is wrong with a registration, for Run to return.
+func (a *App) problem(format string, args ...any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.problems = append(a.mu.problems, fmt.Errorf(format, args...))
+}
+
+// requestContext returns ctx with the deadline that requests have.
+func (a *App) requestContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, a.config.RequestTimeout, fmt.Errorf(
+		"no answer within %s: %w", a.config.RequestTimeout.Round(time.Millisecond), context.DeadlineExceeded))
+}

@@ -1,0 +1,133 @@
+package flux
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
+)
+
+// connection is the way to the server. Publishing, tracking and everything else each have a TCP connection of their own,
+// so that a block on its way in does not wait behind one on its way out.
+type connection struct {
+	publish  fluxv1connect.LogServiceClient
+	calls    fluxv1connect.LogServiceClient
+	tracking fluxv1connect.TrackingServiceClient
+	probe    *http.Client
+	url      string
+	idle     []*http.Transport
+}
+
+func dial(c Config) *connection {
+	conn := &connection{url: strings.TrimSuffix(c.URL, "/")}
+	client := func() *http.Client {
+		t := newTransport()
+		conn.idle = append(conn.idle, t)
+		return &http.Client{Transport: &identity{next: t, namespace: string(c.Namespace), token: c.Token}}
+	}
+	// Blocks are compressed already.
+	plain := connect.WithAcceptCompression("gzip", nil, nil)
+	conn.publish = fluxv1connect.NewLogServiceClient(client(), conn.url, plain)
+	conn.tracking = fluxv1connect.NewTrackingServiceClient(client(), conn.url, plain)
+	conn.probe = client()
+	conn.calls = fluxv1connect.NewLogServiceClient(conn.probe, conn.url, plain)
+	return conn
+}
+
+// newTransport speaks HTTP/2 in clear text to http URLs. Its windows hold what a server on the same continent sends in a
+// round trip. A peer that is gone without a word is noticed after at most ten seconds.
+func newTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		Proxy:              http.ProxyFromEnvironment,
+		Protocols:          protocols,
+		DisableCompression: true,
+		HTTP2: &http.HTTP2Config{
+			MaxReadFrameSize:              1 << 20,
+			MaxReceiveBufferPerConnection: 4<<20 - 1,
+			MaxReceiveBufferPerStream:     4<<20 - 1,
+			SendPingTimeout:               5 * time.Second,
+			PingTimeout:                   5 * time.Second,
+		},
+	}
+}
+
+// reach returns nil as soon as the server answers, or the last problem when ctx ends.
+func (c *connection) reach(ctx context.Context) error {
+	for wait := (backoff{}); ; {
+		err := c.health(ctx)
+		if err == nil || !wait.sleep(ctx) {
+			return err
+		}
+	}
+}
+
+func (c *connection) health(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/health", nil)
+	if err != nil {
+		return err
+	}
+	response, err := c.probe.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: %s/health answers %s", ErrUnavailable, c.url, response.Status)
+	}
+	return nil
+}
+
+func (c *connection) close() {
+	for _, t := range c.idle {
+		t.CloseIdleConnections()
+	}
+}
+
+// identity adds to each call who is calling, and for which namespace.
+type identity struct {
+	next             http.RoundTripper
+	namespace, token string
+}
+
+func (i *identity) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Flux-Namespace", i.namespace)
+	if i.token != "" {
+		r.Header.Set("Authorization", "Bearer "+i.token)
+	}
+	return i.next.RoundTrip(r)
+}
+
+// backoff waits longer after each failure, up to a few seconds, and never as long as anybody else: otherwise all clients
+// of a server that restarts come back in the same instant.
+type backoff struct {
+	first, longest time.Duration // default to 20 ms and 3 s
+	next           time.Duration
+}
+
+// sleep reports whether it is time to try again, rather than that ctx has ended.
+func (b *backoff) sleep(ctx context.Context) bool {
+	if b.longest == 0 {
+		b.first, b.longest = 20*time.Millisecond, 3*time.Second
+	}
+	b.next = min(max(2*b.next, b.first), b.longest)
+	timer := time.NewTimer(b.next/2 + rand.N(b.next/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (b *backoff) reset() { b.next = 0 }

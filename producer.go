@@ -1,0 +1,321 @@
+package flux
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"connectrpc.com/connect"
+
+	fluxv1 "github.com/flux-go/flux/api/flux/v1"
+	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
+	"github.com/flux-go/flux/message"
+)
+
+// producer numbers transactions and sends them, in order, over one stream. It keeps each until it is answered, and after a
+// lost connection sends those that were not again, under the same numbers, so that the server can tell which it has.
+//
+// Single messages are sent at once while little is under way. Otherwise they collect: the more callers, the larger the
+// blocks, without a timer that a lone caller would have to wait for.
+//
+// Invariants:
+//
+//	S1  Transactions are sent in the order of their numbers, also those that are sent again.
+//	S2  Messages of a log are in the order of the calls that published them.
+//	S3  A transaction is in queue or in flight until it is answered; nothing else loses or answers it.
+type producer struct {
+	id     [16]byte
+	client fluxv1connect.LogServiceClient
+	limits producerLimits
+	onLost func(error)
+
+	ctx     context.Context // of the streams
+	cancel  context.CancelFunc
+	wake    chan struct{} // holds one signal for the sender
+	started sync.Once
+	stopped chan struct{}
+
+	mu struct {
+		sync.Mutex
+		closed     bool
+		queue      []*transaction // to be sent
+		collecting map[message.Log]*transaction
+		flight     []flight // sent and not answered, by number without gap
+		small      int      // of those, that were collected
+		last       uint64   // number given out
+		unanswered int      // bytes in queue and in flight
+		room       chan struct{}
+		idle       chan struct{} // closed when nothing is unanswered; nil unless somebody waits
+	}
+}
+
+type producerLimits struct {
+	windowBytes  int // unanswered
+	messageBytes int // in one transaction
+}
+
+// flight is a transaction under way. One that was answered before those ahead of it stays, without transaction.
+type flight struct {
+	*transaction
+	small bool
+}
+
+const (
+	// smallInFlight is how many collected transactions may be under way before further messages wait and collect. With two,
+	// the server writes one while the other is on its way.
+	smallInFlight = 2
+	// collectBytes and collectMessages are when a collecting transaction is sent anyway.
+	collectBytes    = 64 << 10
+	collectMessages = 1024
+)
+
+func newProducer(client fluxv1connect.LogServiceClient, limits producerLimits, onLost func(error)) *producer {
+	p := &producer{
+		id: newProducerID(), client: client, limits: limits, onLost: onLost,
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.mu.collecting = make(map[message.Log]*transaction)
+	p.mu.room = make(chan struct{})
+	return p
+}
+
+// add publishes a message together with others of its log, and returns the transaction and the place of the message in it.
+// then, if not nil, is called when the transaction is answered.
+func (p *producer) add(ctx context.Context, log message.Log, m *message.Message, then func(error)) (*transaction, int, error) {
+	size := sizeOf(m)
+	if size > collectBytes {
+		blocks, err := packBlocks([]*message.Message{m})
+		if err != nil {
+			return nil, 0, err
+		}
+		t := appendBlocks(log, blocks)
+		return t, 0, p.submit(ctx, t, then)
+	}
+	if err := p.lockWithRoom(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer p.mu.Unlock()
+	return p.collectLocked(log, m, size, then)
+}
+
+// sizeOf is about the room that a message takes.
+func sizeOf(m *message.Message) int {
+	size := messageOverheadBytes + len(m.Type) + len(m.Payload)
+	for key, value := range m.Metadata {
+		size += len(key) + len(value)
+	}
+	return size
+}
+
+func (p *producer) collectLocked(log message.Log, m *message.Message, size int, then func(error)) (*transaction, int, error) {
+	t := p.mu.collecting[log]
+	if t == nil || t.bytes >= collectBytes || t.writer.Len() >= collectMessages {
+		t = collect(log)
+		p.mu.collecting[log] = t
+		p.enqueueLocked(t)
+	}
+	place := t.writer.Len()
+	if err := t.writer.Add(m); err == message.ErrBlockFull {
+		delete(p.mu.collecting, log)
+		return p.collectLocked(log, m, size, then)
+	} else if err != nil {
+		return nil, 0, tooLarge(err)
+	}
+	t.bytes += size
+	p.mu.unanswered += size
+	if then != nil {
+		t.then = append(t.then, then)
+	}
+	if t.bytes >= collectBytes || place+1 >= collectMessages {
+		p.signal()
+	}
+	return t, place, nil
+}
+
+// submit publishes a transaction that is ready.
+func (p *producer) submit(ctx context.Context, t *transaction, then func(error)) error {
+	if t.bytes > p.limits.messageBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, t.bytes, p.limits.messageBytes)
+	}
+	if err := p.lockWithRoom(ctx); err != nil {
+		return err
+	}
+	defer p.mu.Unlock()
+	for _, a := range t.request.GetTransaction().GetAppends() {
+		if log, err := message.ParseLog(a.GetLog()); err == nil {
+			delete(p.mu.collecting, log) // S2: what comes later must not join what waits ahead of this
+		}
+	}
+	if then != nil {
+		t.then = append(t.then, then)
+	}
+	p.enqueueLocked(t)
+	return nil
+}
+
+func (p *producer) enqueueLocked(t *transaction) {
+	p.started.Do(func() { go p.run() })
+	p.mu.queue = append(p.mu.queue, t)
+	p.mu.unanswered += t.bytes
+	p.signal()
+}
+
+// lockWithRoom locks p.mu as soon as the window has room. It returns the error of ctx or ErrClosed, and p.mu unlocked.
+func (p *producer) lockWithRoom(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		if p.mu.closed {
+			p.mu.Unlock()
+			return ErrClosed
+		}
+		if p.mu.unanswered < p.limits.windowBytes {
+			return nil
+		}
+		room := p.mu.room
+		p.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (p *producer) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is the sender. It has a stream while there is anything to send.
+func (p *producer) run() {
+	defer close(p.stopped)
+	wait := backoff{}
+	for p.waitForWork() {
+		err := p.serve(&wait)
+		if p.ctx.Err() != nil {
+			return
+		}
+		p.onLost(err)
+		if !Retryable(err) {
+			p.failAll(err)
+		}
+		wait.sleep(p.ctx)
+	}
+}
+
+func (p *producer) waitForWork() bool {
+	for {
+		p.mu.Lock()
+		work := len(p.mu.queue)+len(p.mu.flight) > 0
+		p.mu.Unlock()
+		if work && p.ctx.Err() == nil {
+			return true
+		}
+		select {
+		case <-p.wake:
+		case <-p.ctx.Done():
+			return false
+		}
+	}
+}
+
+type publishStream = *connect.BidiStreamForClient[fluxv1.PublishRequest, fluxv1.PublishResponse]
+
+// serve opens a stream and sends over it until it breaks.
+func (p *producer) serve(wait *backoff) error {
+	ctx, cancel := context.WithCancel(p.ctx)
+	stream := p.client.Publish(ctx)
+	broken := make(chan error, 1)
+	go func() { broken <- p.receive(stream, wait) }()
+	err := p.send(stream, broken)
+	cancel()
+	if received := <-broken; err == nil {
+		err = received
+	}
+	return ofServer(err)
+}
+
+// send sends what is to be sent again, then everything else. It leaves the error of the stream in broken, and itself returns
+// none.
+func (p *producer) send(stream publishStream, broken chan error) error {
+	for _, t := range p.unanswered() {
+		if stream.Send(t) != nil {
+			return nil // receive knows why
+		}
+	}
+	for {
+		t := p.next()
+		if t == nil {
+			select {
+			case <-p.wake:
+				continue
+			case err := <-broken:
+				broken <- err
+				return nil
+			}
+		}
+		err := stream.Send(t.request)
+		p.markSent(t)
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+// unanswered returns the requests to send again. The first of a stream names the producer.
+func (p *producer) unanswered() []*fluxv1.PublishRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var requests []*fluxv1.PublishRequest
+	for _, f := range p.mu.flight {
+		if f.transaction != nil {
+			requests = append(requests, f.request)
+		}
+	}
+	return requests
+}
+
+// next returns the next transaction to send, numbered and under way, or nil while there is none.
+func (p *producer) next() *transaction {
+	p.mu.Lock()
+	if len(p.mu.queue) == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	t := p.mu.queue[0]
+	small := t.writer != nil
+	if small {
+		full := t.bytes >= collectBytes || t.writer.Len() >= collectMessages
+		if p.mu.small >= smallInFlight && !full {
+			p.mu.Unlock()
+			return nil
+		}
+		if p.mu.collecting[t.log] == t {
+			delete(p.mu.collecting, t.log)
+		}
+		p.mu.small++
+	}
+	p.mu.queue = p.mu.queue[1:]
+	p.mu.last++
+	number, answered := p.mu.last, p.mu.last-uint64(len(p.mu.flight))-1
+	p.mu.flight = append(p.mu.flight, flight{t, small})
+	p.mu.Unlock()
+
+	t.seal()
+	t.request.Producer, t.request.Sequence, t.request.AnsweredThrough = p.id[:], number, answered
+	return t
+}
+
+// markSent tells those who wait for the transaction to be handed to the connection.
+func (p *producer) markSent(t *transaction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.handed = true
+	if t.sent != nil {
+		close(t.sent)
+		t.sent = nil
+	}
+}

@@ -1,0 +1,132 @@
+package flux
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/flux-go/flux/message"
+)
+
+// Guarantee says how far publishing waits.
+type Guarantee uint8
+
+const (
+	// Stored waits until the message is on the disk of the server. Being the zero value, it is the default.
+	Stored Guarantee = iota
+	// Sent waits until the message was handed to the connection.
+	Sent
+	// None waits for nothing but room in the window.
+	None
+)
+
+// PublishOptions are what a publication may say besides its payload. Nil means all defaults.
+type PublishOptions struct {
+	// RoutingKey decides which messages are handled in order. Defaults to what the payload says, see [Routed].
+	RoutingKey string
+	// Metadata goes with the message. Names that begin with "$" belong to Flux, except for those that begin with "$trace.":
+	// they are copied to everything that is published while the message is handled, and so on. Defaults to none.
+	Metadata map[string]string
+	// Guarantee is how far to wait. Defaults to [Stored].
+	Guarantee Guarantee
+	// ID is the id of the message, unique in the namespace. Defaults to one that is.
+	ID string
+	// Target is the client that the message is meant for, for consumers that heed it. Defaults to everyone.
+	Target string
+}
+
+// Publish publishes events and returns when they are on disk, all of them or none. In a handler of an atomic consumer they
+// are committed with the batch instead; see [Consumer].
+func Publish(ctx context.Context, app *App, events ...any) error {
+	return publishAll(ctx, app, message.Log{Type: message.Event}, events)
+}
+
+// Send publishes commands whose answers do not matter to the sender, and returns when they are on disk, all of them or none.
+func Send(ctx context.Context, app *App, commands ...any) error {
+	return publishAll(ctx, app, message.Log{Type: message.Command}, commands)
+}
+
+// PublishTo publishes to any log, such as that of a custom topic, with options.
+func PublishTo(ctx context.Context, app *App, log message.Log, payload any, options *PublishOptions) error {
+	m, err := newMessage(payload, options)
+	if err != nil {
+		return err
+	}
+	guarantee := Stored
+	if options != nil {
+		guarantee = options.Guarantee
+	}
+	return app.publish(ctx, log, []*message.Message{m}, guarantee)
+}
+
+func publishAll(ctx context.Context, app *App, log message.Log, payloads []any) error {
+	messages := make([]*message.Message, len(payloads))
+	for i, payload := range payloads {
+		m, err := newMessage(payload, nil)
+		if err != nil {
+			return err
+		}
+		messages[i] = m
+	}
+	return app.publish(ctx, log, messages, Stored)
+}
+
+// publish publishes messages as one, with the correlation of ctx.
+func (a *App) publish(ctx context.Context, log message.Log, messages []*message.Message, guarantee Guarantee) error {
+	log = log.Stored()
+	if err := log.Validate(); err != nil || len(messages) == 0 {
+		return err
+	}
+	for _, m := range messages {
+		a.correlate(ctx, m.Metadata)
+	}
+	var then func(error)
+	if i := Current(ctx); i != nil && i.session.app == a {
+		if i.keep(log, messages) {
+			return nil
+		}
+		then = i.hold()
+	}
+	t, _, err := a.enqueue(ctx, log, messages, then)
+	if err != nil {
+		if then != nil {
+			then(err)
+		}
+		return err
+	}
+	switch guarantee {
+	case None:
+		return nil
+	case Sent:
+		return a.producer.waitSent(ctx, t)
+	}
+	return t.wait(ctx)
+}
+
+// errorKind is the type of published errors.
+const errorKind = "flux.Error"
+
+// newMessage returns the message of a payload.
+func newMessage(payload any, options *PublishOptions) (*message.Message, error) {
+	if options == nil {
+		options = &PublishOptions{}
+	}
+	m := &message.Message{ID: options.ID, Target: options.Target, Metadata: cloneMetadata(options.Metadata)}
+	key := options.RoutingKey
+	if payload != nil {
+		k := kindOf(reflect.TypeOf(payload))
+		data, err := json.Marshal(payload)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrBadRequest, k.name, err)
+		}
+		m.Type, m.Revision, m.Payload = k.name, k.revision, data
+		if key == "" {
+			key = k.routingKey(payload)
+		}
+	}
+	if key != "" {
+		m.Route(key)
+	}
+	return m, nil
+}

@@ -1,0 +1,130 @@
+package flux
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	fluxv1 "github.com/flux-go/flux/api/flux/v1"
+	"github.com/flux-go/flux/message"
+)
+
+// transaction is what a [producer] sends as one and the server commits as one. While it waits to be sent, one that was
+// started for a single message collects others of its log.
+type transaction struct {
+	log     message.Log
+	writer  *message.BlockWriter // while it collects
+	blocks  []byte               // of appends, taken from and given back to buffers
+	request *fluxv1.PublishRequest
+	bytes   int // about
+
+	handed bool          // to the connection; guarded by the producer
+	sent   chan struct{} // closed then; nil unless somebody waits for that; guarded by the producer
+
+	done chan struct{} // closed when answered; then firsts and err are set
+	then []func(error) // called when answered, before done is closed
+
+	firsts []int64
+	err    error
+}
+
+// The room that a message takes beyond its payload, roughly.
+const messageOverheadBytes = 64
+
+var (
+	writers = sync.Pool{New: func() any { return new(message.BlockWriter) }}
+	buffers = sync.Pool{New: func() any { return new(buffer) }}
+)
+
+type buffer struct{ bytes []byte }
+
+func takeBuffer() []byte {
+	b := buffers.Get().(*buffer)
+	return b.bytes[:0]
+}
+
+func giveBuffer(b []byte) {
+	if cap(b) > 0 && cap(b) <= 1<<20 {
+		buffers.Put(&buffer{b})
+	}
+}
+
+// newTransaction returns one that is ready to be sent.
+func newTransaction(t *fluxv1.Transaction) *transaction {
+	bytes := messageOverheadBytes
+	for _, a := range t.GetAppends() {
+		bytes += len(a.GetBlocks())
+	}
+	return &transaction{request: &fluxv1.PublishRequest{Transaction: t}, bytes: bytes, done: make(chan struct{})}
+}
+
+// appendBlocks returns a transaction that appends sealed blocks to a log. It owns the blocks.
+func appendBlocks(log message.Log, blocks []byte) *transaction {
+	t := newTransaction(&fluxv1.Transaction{Appends: []*fluxv1.LogAppend{{Log: log.String(), Blocks: blocks}}})
+	t.blocks = blocks
+	return t
+}
+
+// collect returns a transaction that collects messages of a log until it is sent.
+func collect(log message.Log) *transaction {
+	return &transaction{
+		log: log, writer: writers.Get().(*message.BlockWriter), bytes: messageOverheadBytes, done: make(chan struct{}),
+	}
+}
+
+// seal makes a collecting transaction ready to be sent.
+func (t *transaction) seal() {
+	if t.writer == nil {
+		return
+	}
+	t.blocks = t.writer.Seal(takeBuffer(), message.Snappy)
+	writers.Put(t.writer)
+	t.writer = nil
+	append := &fluxv1.LogAppend{Log: t.log.String(), Blocks: t.blocks}
+	t.request = &fluxv1.PublishRequest{Transaction: &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{append}}}
+}
+
+// finish settles the transaction. The sender must be done with it.
+func (t *transaction) finish(firsts []int64, err error) {
+	t.firsts, t.err = firsts, err
+	if err == nil && len(firsts) < len(t.request.GetTransaction().GetAppends()) {
+		t.err = fmt.Errorf("%w: the server no longer knows what became of this transaction", ErrUnavailable)
+	}
+	giveBuffer(t.blocks)
+	t.blocks, t.request = nil, nil
+	for _, f := range t.then {
+		f(t.err)
+	}
+	close(t.done)
+}
+
+// wait returns when the transaction is on disk, or what became of it otherwise. When ctx ends it may still come to disk.
+func (t *transaction) wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return t.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// packBlocks returns the messages packed into blocks; all but absurdly many fit into one.
+func packBlocks(messages []*message.Message) ([]byte, error) {
+	w := writers.Get().(*message.BlockWriter)
+	defer writers.Put(w)
+	blocks := takeBuffer()
+	for _, m := range messages {
+		err := w.Add(m)
+		if err == message.ErrBlockFull {
+			blocks = w.Seal(blocks, message.Snappy)
+			err = w.Add(m)
+		}
+		if err != nil {
+			w.Reset(message.BlockID{})
+			return nil, tooLarge(err)
+		}
+	}
+	return w.Seal(blocks, message.Snappy), nil
+}
+
+func tooLarge(err error) error { return fmt.Errorf("%w: %w", ErrTooLarge, err) }

@@ -1,0 +1,204 @@
+package flux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/flux-go/flux/message"
+)
+
+// work is a worker: it handles the messages of its segments, batch by batch, until the session stops.
+func (s *session) work(worker int) {
+	w := &workplace{session: s, number: worker}
+	for {
+		select {
+		case b := <-s.workers[worker]:
+			w.batch(b)
+		case <-s.stopped:
+			for { // what others may have started
+				select {
+				case b := <-s.workers[worker]:
+					w.batch(b)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// workplace is what a worker works with.
+type workplace struct {
+	*session
+	number int
+	again  *Invocation // of whole logs, whose messages are used again too
+}
+
+// batch handles the messages of a batch that are this worker's.
+func (w *workplace) batch(b *batch) {
+	if !w.begin(b) {
+		return
+	}
+	defer w.done(b)
+	b.decodeSome()
+	for _, p := range b.parts {
+		if err := p.ready(); err != nil {
+			b.failed.Store(true)
+			w.fail(err)
+			return
+		}
+		for _, i := range p.mine[w.number] {
+			if w.aborted.Load() {
+				b.failed.Store(true)
+				return
+			}
+			if m := &p.messages[i]; w.Until == 0 || m.Index < w.Until {
+				w.message(b, m)
+			}
+		}
+	}
+}
+
+// message calls the handlers of a message, those of whole logs last.
+func (w *workplace) message(b *batch, m *message.Message) {
+	for i := range w.table.byKind[m.Type] {
+		w.call(b, m, &w.table.byKind[m.Type][i])
+	}
+	for i := range w.table.raw {
+		w.call(b, m, &w.table.raw[i])
+	}
+}
+
+// call calls a handler, again if it fails and the policy says so, and publishes its answer.
+func (w *workplace) call(b *batch, m *message.Message, h *handler) {
+	inv, result, err := w.attempt(b, m, h)
+	if err != nil {
+		inv, result, err = w.retry(b, m, h, inv, result, err)
+	}
+	if b.failed.Load() && err != nil {
+		return
+	}
+	if err != nil {
+		w.failed(inv, err)
+	}
+	if h.answers && !w.Passive {
+		if problem := inv.answer(result, err); problem != nil {
+			w.app.log.Error("answer not published", "error", w.explain(problem), "request", m.Type, "index", int64(m.Index))
+		}
+	}
+	b.addOutputs(inv.close())
+	if err != nil && w.OnError.Stop {
+		b.failed.Store(true)
+		w.fail(fmt.Errorf("handling %s at index %d: %w", m.Type, m.Index, err))
+	}
+}
+
+// retry calls the handler again as long as the policy wants that. When the session stops meanwhile, the batch fails: its
+// position must not pass the message.
+func (w *workplace) retry(
+	b *batch, m *message.Message, h *handler, inv *Invocation, result any, err error,
+) (*Invocation, any, error) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	wait := backoff{first: w.OnError.Backoff, longest: max(w.OnError.Backoff, time.Minute)}
+	for n := 0; err != nil && Retryable(err) && (n < w.OnError.Retries || w.OnError.Retries < 0); n++ {
+		w.app.log.Warn("handler failed, trying again", "error", w.explain(err), "type", m.Type, "index", int64(m.Index))
+		if n == 0 {
+			defer w.cancelOnStop(cancel)()
+		}
+		if !wait.sleep(ctx) {
+			b.failed.Store(true)
+			return inv, result, err
+		}
+		inv, result, err = w.attempt(b, m, h)
+	}
+	return inv, result, err
+}
+
+// cancelOnStop calls cancel when the session stops, unless the returned function is called before.
+func (w *workplace) cancelOnStop(cancel func()) func() {
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-w.stopped:
+			cancel()
+		case <-over:
+		}
+	}()
+	return func() { close(over) }
+}
+
+// attempt calls a handler once. What a call that failed has published is dropped if the consumer is atomic.
+func (w *workplace) attempt(b *batch, m *message.Message, h *handler) (inv *Invocation, result any, err error) {
+	inv = w.invocation(b, m)
+	if w.app.config.OnHandled == nil {
+		result, err = w.safely(inv, h)
+	} else {
+		start := time.Now()
+		result, err = w.safely(inv, h)
+		w.app.config.OnHandled(Handled{
+			Consumer: w.name, Log: w.table.log, Type: m.Type, Index: m.Index, Took: time.Since(start), Err: err,
+		})
+	}
+	if err != nil {
+		inv.drop()
+	}
+	return inv, result, err
+}
+
+// invocation returns what a call of a handler knows. It is used again for handlers of whole logs, as their messages are.
+func (w *workplace) invocation(b *batch, m *message.Message) *Invocation {
+	if !w.batches.reuse {
+		return &Invocation{Context: w.ctx, session: w.session, batch: b, message: m}
+	}
+	if w.again == nil {
+		w.again = &Invocation{Context: w.ctx, session: w.session}
+	}
+	w.again.reset(b, m)
+	return w.again
+}
+
+var errPanic = errors.New("handler panicked")
+
+// safely calls a handler and makes a panic an error. What it panicked with stays in the log of this process.
+func (w *workplace) safely(inv *Invocation, h *handler) (result any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.app.log.Error("handler panicked", "consumer", w.name, "type", inv.message.Type, "index", int64(inv.message.Index),
+				"panic", r, "stack", string(debug.Stack()))
+			err = &Error{Code: ErrInternal.Code, Message: errPanic.Error(), cause: errPanic}
+		}
+	}()
+	return h.call(inv, inv.message)
+}
+
+// failed tells the log and the error log of a handler that failed for good. Handlers of the error log are not reported
+// there: they would get their own errors for ever.
+func (w *workplace) failed(inv *Invocation, err error) {
+	m := inv.message
+	w.app.log.Error("handler failed", "error", w.explain(err), "type", m.Type, "index", int64(m.Index))
+	if w.table.log.Type == message.Error {
+		return
+	}
+	report, problem := newMessage(published(err), nil)
+	if problem == nil {
+		report.Type = errorKind
+		problem = w.app.publish(inv, message.Log{Type: message.Error}, []*message.Message{report}, None)
+	}
+	if problem != nil {
+		w.app.log.Error("error not reported", "error", problem)
+	}
+}
+
+// Handled tells an observer of one call of a handler.
+type Handled struct {
+	Consumer message.ConsumerName
+	Log      message.Log
+	Type     string
+	Index    message.Index
+	Took     time.Duration
+	Err      error
+}
