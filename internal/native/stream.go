@@ -20,12 +20,17 @@ type streamKey struct{}
 // serveStream serves a busy stream with buffers on both sides, and ends its reading when the service closes: what was read
 // until then is still answered.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	control := http.NewResponseController(w)
+	ended := make(chan struct{})
 	stop := context.AfterFunc(s.closing, func() {
+		defer close(ended)
 		// Only servers without deadlines refuse, and net/http has them.
-		_ = control.SetReadDeadline(time.Unix(1, 0))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-ended // w must not be used once the handler has returned
+		}
+	}()
 	out := &streamWriter{ResponseWriter: w, buffer: bufio.NewWriterSize(w, streamWriteBytes)}
 	r.Body = bufferedBody{bufio.NewReaderSize(r.Body, streamReadBytes), r.Body}
 	next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), streamKey{}, out)))
