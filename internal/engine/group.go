@@ -41,11 +41,12 @@ func (r keyRange) contains(key []byte) bool {
 	return bytes.Compare(r.start, key) <= 0 && bytes.Compare(key, r.end) < 0
 }
 
-// entry is one value that Extend was given.
+// entry is one value that Extend or StartEntry was given.
 type entry struct {
 	prefix []byte
 	at     uint64
 	value  []byte
+	starts bool // it is not joined to the one before
 }
 
 // mark is a point to which a group can be cut back.
@@ -127,9 +128,7 @@ func (g *group) deleteRange(start, end []byte) {
 	g.ranges = append(g.ranges, r)
 }
 
-func (g *group) extend(prefix []byte, at uint64, value []byte) {
-	g.entries = append(g.entries, entry{prefix, at, value})
-}
+func (g *group) extend(e entry) { g.entries = append(g.entries, e) }
 
 // writeTo puts the group into a batch: range deletions first, then the newest write of each key, then the packed entries.
 // The order depends on nothing but the group's transactions (E4).
@@ -161,7 +160,7 @@ func (g *group) writeEntries(b *pebble.Batch) error {
 	slices.SortStableFunc(entries, func(x, y entry) int { return bytes.Compare(x.prefix, y.prefix) })
 	for rest := entries; len(rest) > 0; {
 		n, size := 1, len(rest[0].value)
-		for n < len(rest) && bytes.Equal(rest[n].prefix, rest[0].prefix) && size+len(rest[n].value) <= maxEntryBytes {
+		for n < len(rest) && rest[n].joins(rest[0], size) {
 			size += len(rest[n].value)
 			n++
 		}
@@ -171,6 +170,11 @@ func (g *group) writeEntries(b *pebble.Batch) error {
 		rest = rest[n:]
 	}
 	return nil
+}
+
+// joins reports whether e may be stored with the entries from first on, which have size bytes and all come before it.
+func (e entry) joins(first entry, size int) bool {
+	return !e.starts && bytes.Equal(e.prefix, first.prefix) && size+len(e.value) <= maxEntryBytes
 }
 
 // keptEntries returns the entries that no later deletion reached.

@@ -71,7 +71,15 @@ func (tx *Tx) DeleteRange(start, end []byte) { tx.group.deleteRange(start, end) 
 // Extend adds value to a sequence of entries under prefix, at a number greater than all before it. Neighbours that are
 // added in one group are stored as one entry, their values one after the other under the number of the last: so small
 // values that arrive together cost one key. Entries cannot be read back in the group that writes them.
-func (tx *Tx) Extend(prefix []byte, at uint64, value []byte) { tx.group.extend(prefix, at, value) }
+func (tx *Tx) Extend(prefix []byte, at uint64, value []byte) {
+	tx.group.extend(entry{prefix: prefix, at: at, value: value})
+}
+
+// StartEntry is Extend for a value that is not to be joined to what was added before it: numbers lie between them that
+// nobody has, and who reads an entry may want to count.
+func (tx *Tx) StartEntry(prefix []byte, at uint64, value []byte) {
+	tx.group.extend(entry{prefix: prefix, at: at, value: value, starts: true})
+}
 
 // Notify has event passed to the engine's subscribers once the group is durable and visible.
 func (tx *Tx) Notify(event any) { tx.group.events = append(tx.group.events, event) }
