@@ -8,7 +8,8 @@
 // Invariants:
 //
 //	L1  Indexes of a log strictly increase in the order of commits, over restarts and clock jumps too.
-//	L2  The first index of an append is max(now << 16, last + 1): the time of its group, or the next free one.
+//	L2  The first index of an append is max(now << 16, last + 1): the time of its group, or the next free one. An append
+//	    may name an earlier time in place of now.
 //	L3  Messages at or below the truncation index are never returned, whether or not their entry is still there.
 package messagelog
 
@@ -28,6 +29,9 @@ type Append struct {
 	// IfLast makes the append conditional: it is refused with engine.ErrConflict unless it is the last index of the log,
 	// which is message.Beginning when nothing was ever appended. Nil means no condition.
 	IfLast *message.Index
+	// Milli is the time, in milliseconds since the Unix epoch, that the indexes of the messages are to tell: it takes the
+	// place of the time of the group in L2, beyond which it cannot lie. Zero means the time of the group.
+	Milli int64
 	// First is the index of the first message. Set by Apply. Messages have consecutive indexes. When there are no messages
 	// it is the index that one would have had.
 	First message.Index
@@ -75,7 +79,7 @@ func (a *Append) Apply(tx *engine.Tx) error {
 		return engine.Conflict("last index of log %s is %d, not %d", a.log, head.Last, *a.IfLast)
 	}
 	previous := head.Last
-	a.First = max(message.IndexAtMilli(tx.Milli()), previous+1)
+	a.First = max(message.IndexAtMilli(a.milli(tx)), previous+1)
 	if a.summary.Span == 0 {
 		return nil
 	}
@@ -83,7 +87,11 @@ func (a *Append) Apply(tx *engine.Tx) error {
 	head.Messages += uint64(a.summary.Span)
 	head.Bytes += uint64(len(a.blocks))
 	tx.Set(key, head.encode())
-	tx.Extend(messagePrefix(tx.Namespace(), a.log), uint64(head.Last), a.blocks)
+	add := tx.Extend
+	if a.First > previous+1 {
+		add = tx.StartEntry // the messages of an entry have consecutive indexes
+	}
+	add(messagePrefix(tx.Namespace(), a.log), uint64(head.Last), a.blocks)
 	tx.Notify(Appended{
 		Namespace: tx.Namespace(),
 		Log:       a.log,
@@ -91,6 +99,13 @@ func (a *Append) Apply(tx *engine.Tx) error {
 		Entry:     Entry{First: a.First, Last: head.Last, Segments: a.summary.Segments, Blocks: a.blocks},
 	})
 	return nil
+}
+
+func (a *Append) milli(tx *engine.Tx) int64 {
+	if a.Milli == 0 {
+		return tx.Milli()
+	}
+	return min(a.Milli, tx.Milli())
 }
 
 // Appended is the event of messages that became readable.
