@@ -19,6 +19,15 @@ const (
 	FamilyHead     Family = 'h'
 	FamilyPosition Family = 'p'
 	FamilyProducer Family = 'u'
+
+	FamilyEvent         Family = 'e'
+	FamilyStream        Family = 'a'
+	FamilyRelation      Family = 'r'
+	FamilyEntity        Family = 'i'
+	FamilyRelationOrder Family = 'o'
+	FamilyValue         Family = 'k'
+	FamilySchedule      Family = 's'
+	FamilyDue           Family = 'd'
 )
 
 // part is how one component of a key is written.
@@ -29,6 +38,7 @@ const (
 	partLog                // a byte for the type, then the topic as partText
 	partUint64             // 8 bytes, big endian
 	partBytes              // everything that is left
+	partRest               // everything that is left, as text
 )
 
 // layout describes a family: the one table from which keys are built, parsed, printed and documented.
@@ -41,10 +51,10 @@ type layout struct {
 }
 
 var layouts = []layout{
-	{FamilyMessage, "message", []part{partLog, partUint64}, []string{"log", "last index"}, "blocks, docs/format/block.md"},
-	{FamilyHead, "head", []part{partLog}, []string{"log"}, "last index, truncation, retention, counts"},
-	{FamilyPosition, "position", []part{partLog, partText}, []string{"log", "consumer"}, "docs/format/position.md"},
-	{FamilyProducer, "producer", []part{partBytes}, []string{"producer id"}, "last sequence number and its results"},
+	{FamilyMessage, "message", []part{partLog, partUint64}, []string{"log", "last index"}, "one or more [blocks](block.md)"},
+	{FamilyHead, "head", []part{partLog}, []string{"log"}, "[head of a log](#head)"},
+	{FamilyPosition, "position", []part{partLog, partText}, []string{"log", "consumer"}, "[position](position.md)"},
+	{FamilyProducer, "producer", []part{partBytes}, []string{"producer id"}, "[state of a producer](#producer)"},
 }
 
 func layoutOf(f Family) (layout, bool) {
@@ -85,13 +95,14 @@ type Key struct {
 	Text      string
 	Number    uint64
 	Bytes     []byte
+	Rest      string
 }
 
 // ParseKey takes a key apart. Bytes aliases raw. A key that no family of the table could have written is ErrCorrupt.
 func ParseKey(raw []byte) (Key, error) {
 	ns, rest, ok := bytes.Cut(raw, []byte{0})
-	if !ok || len(rest) == 0 {
-		return Key{}, fmt.Errorf("%w: key %q has no family", ErrCorrupt, raw)
+	if !ok || len(ns) == 0 || len(rest) == 0 {
+		return Key{}, fmt.Errorf("%w: key %q has no namespace or no family", ErrCorrupt, raw)
 	}
 	k := Key{Namespace: message.Namespace(ns), Family: Family(rest[0])}
 	l, ok := layoutOf(k.Family)
@@ -130,6 +141,9 @@ func (k *Key) take(p part, raw []byte) (rest []byte, ok bool) {
 		}
 		k.Number = binary.BigEndian.Uint64(raw)
 		return raw[8:], true
+	case partRest:
+		k.Rest = string(raw)
+		return nil, true
 	default:
 		k.Bytes = raw
 		return nil, true
@@ -151,6 +165,8 @@ func (k Key) String() string {
 			out = append(out, k.Text)
 		case partUint64:
 			out = append(out, strconv.FormatUint(k.Number, 10))
+		case partRest:
+			out = append(out, k.Rest)
 		default:
 			out = append(out, fmt.Sprintf("%x", k.Bytes))
 		}
