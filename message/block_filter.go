@@ -137,7 +137,12 @@ func (s *blockScratch) typePasses(f BlockFilter, number uint32) bool {
 }
 
 func (s *blockScratch) messagePasses(f BlockFilter, r *row) bool {
-	return f.Message == nil || f.Message(MessageInfo{
+	return f.Message == nil || f.Message(s.info(r))
+}
+
+// info describes the row that was read last.
+func (s *blockScratch) info(r *row) MessageInfo {
+	return MessageInfo{
 		Ordinal: s.rows.ordinal, Segment: int(r.segment), Type: s.rows.string(r.typ), Target: s.rows.string(r.target),
-	})
+	}
 }

@@ -121,6 +121,25 @@ func (d *Division) Range(id string) message.SegmentRange {
 	return c.view(c.segments)
 }
 
+// Even returns the range that the tracker would have if all were waiting.
+func (d *Division) Even(id string) message.SegmentRange {
+	at, known := d.search(id)
+	if !known {
+		return message.SegmentRange{}
+	}
+	start, rank := 0, 0
+	for end := 1; end < len(d.even); end++ {
+		if !d.even[end] {
+			continue
+		}
+		if rank == at {
+			return d.trackers[at].view(message.SegmentRange{Start: start, End: end})
+		}
+		start, rank = end, rank+1
+	}
+	return message.SegmentRange{}
+}
+
 // Known reports whether the tracker has joined and was not removed since.
 func (d *Division) Known(id string) bool {
 	_, known := d.search(id)

@@ -3,6 +3,7 @@ package tracking
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/flux-go/flux/internal/engine"
@@ -20,98 +21,127 @@ type Options struct {
 }
 
 // Service lets consumers follow logs. Safe for concurrent use.
-type Service struct{}
+type Service struct {
+	engine    *engine.Engine
+	logs      *messagelog.Logs
+	positions *position.Positions
+	options   Options
+	watches   watches
+
+	background background
+
+	mu struct {
+		sync.Mutex
+		clusters map[clusterID]*cluster
+		// connections has the trackers whose latest request came over each connection.
+		connections map[any]map[*member]struct{}
+		hubs        map[logID]*hub
+	}
+}
 
 // New returns a service. Create it after logs and positions, and before the first transaction.
 func New(e *engine.Engine, logs *messagelog.Logs, positions *position.Positions, o Options) *Service {
-	panic("unfinished")
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{engine: e, logs: logs, positions: positions, options: o}
+	s.background.done = make(chan struct{})
+	s.mu.clusters = make(map[clusterID]*cluster)
+	s.mu.connections = make(map[any]map[*member]struct{})
+	s.mu.hubs = make(map[logID]*hub)
+	e.Subscribe(s.observe)
+	return s
 }
 
-// Run purges trackers that take too long, until ctx ends. Then it waits for what the service has under way.
-func (s *Service) Run(ctx context.Context) error { panic("unfinished") }
+func (s *Service) now() time.Time { return s.options.Clock() }
 
-// Read waits up to maxWait for messages for the tracker and returns them: one step of a long poll. From then on the tracker
-// is active, and keeps its segments until its next request, its disconnect or purge, or until its connection closes. The
-// time may also end with a batch that has no messages, and a Last all the same.
-//
-// Connection is anything comparable that stands for the connection of the request; see [Service.ConnectionClosed]. Nil
-// means none. When ctx ends first, the tracker leaves. A newer request of the tracker answers an older one that is open with
-// an empty batch. Errors are ErrBadTracker, ErrLeft, those of ctx and of the engine.
-func (s *Service) Read(ctx context.Context, t Tracker, maxWait time.Duration, connection any) (Batch, error) {
-	panic("unfinished")
+// observe is the engine's subscriber.
+func (s *Service) observe(events []any) {
+	for _, event := range events {
+		switch event := event.(type) {
+		case messagelog.Appended:
+			s.watches.note(event)
+		case position.Changed:
+			if c := s.lookup(clusterID{event.Namespace, event.Consumer}); c != nil {
+				c.moved(event)
+			}
+		}
+	}
+	s.watches.wake()
 }
 
-// Claim waits up to maxWait for segments, like Read, and keeps them like Read, without reading messages.
-func (s *Service) Claim(ctx context.Context, t Tracker, maxWait time.Duration, connection any) (Claim, error) {
-	panic("unfinished")
+// purgeInterval is how often trackers are looked at that may have taken too long.
+const purgeInterval = 250 * time.Millisecond
+
+// Run purges trackers that take too long, until ctx ends. Then it ends what the service has under way in the background, and
+// waits for it. It may be called once.
+func (s *Service) Run(ctx context.Context) error {
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.purge(s.now())
+		case <-ctx.Done():
+			s.background.end()
+			return nil
+		}
+	}
 }
 
-// Disconnect removes a tracker, whatever it is doing. With finalEmptyBatch its open read returns an empty batch, and ErrLeft
-// otherwise: then the read is not to be answered.
-func (s *Service) Disconnect(ns message.Namespace, c position.Consumer, trackerID string, finalEmptyBatch bool) {
-	panic("unfinished")
+// background is what goes on after the call that began it.
+type background struct {
+	// done is closed when everything has to end.
+	done chan struct{}
+	mu   struct {
+		sync.Mutex
+		ended   bool
+		running sync.WaitGroup
+	}
 }
 
-// ConnectionClosed removes every tracker whose latest request came over the connection. Open requests return ErrLeft.
-func (s *Service) ConnectionClosed(connection any) { panic("unfinished") }
+// begin starts f, unless the service has ended.
+func (b *background) begin(f func()) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.mu.ended {
+		b.mu.running.Go(f)
+	}
+	return !b.mu.ended
+}
 
-// StorePosition raises the position of a consumer in some segments and returns when that is on disk.
+// end waits until all has ended.
+func (b *background) end() {
+	b.mu.Lock()
+	if !b.mu.ended {
+		b.mu.ended = true
+		close(b.done)
+	}
+	b.mu.Unlock()
+	b.mu.running.Wait()
+}
+
+// StorePosition raises the position of a consumer in some segments and returns when that is on disk. Errors are
+// ErrBadTracker and those of the engine.
 func (s *Service) StorePosition(ctx context.Context, ns message.Namespace, c position.Consumer, segments message.SegmentRange, last message.Index) error {
-	panic("unfinished")
+	if err := segments.Validate(); err != nil {
+		return badRequest(err)
+	}
+	return s.propose(ctx, ns, c, &position.Store{Consumer: c, Segments: segments, Last: last})
 }
 
 // ResetPosition moves a whole consumer to an index, in either direction, and returns when that is on disk. Its trackers go
-// on from there.
+// on from there. Errors are ErrBadTracker and those of the engine.
 func (s *Service) ResetPosition(ctx context.Context, ns message.Namespace, c position.Consumer, last message.Index) error {
-	panic("unfinished")
+	return s.propose(ctx, ns, c, &position.Reset{Consumer: c, Last: last})
 }
 
-// Consumer returns a consumer with its trackers and lag; a consumer that is not known has an empty position.
-func (s *Service) Consumer(ctx context.Context, ns message.Namespace, c position.Consumer) (ConsumerInfo, error) {
-	panic("unfinished")
+func (s *Service) propose(ctx context.Context, ns message.Namespace, c position.Consumer, op engine.Operation) error {
+	if err := c.Validate(); err != nil {
+		return badRequest(err)
+	}
+	return s.engine.Propose(ctx, &engine.Transaction{Namespace: ns, Operations: []engine.Operation{op}})
 }
-
-// Consumers returns the consumers of a log, or of all logs when log is nil, that have a position or trackers, without
-// their lag, in the order of logs and names.
-func (s *Service) Consumers(ctx context.Context, ns message.Namespace, log *message.Log) ([]ConsumerInfo, error) {
-	panic("unfinished")
-}
-
-// Session is a tracker that is given batches before the earlier ones were handled. Next is for one goroutine; everything
-// else is safe for concurrent use.
-type Session struct{}
-
-// Open adds a tracker to its consumer. At most window batches are given out that were not handled; it defaults to 4.
-// The session must be closed. A tracker of the same id is replaced.
-func (s *Service) Open(ctx context.Context, t Tracker, window int) (*Session, error) { panic("unfinished") }
-
-// Next returns the next batch that has messages, waiting until there is one and the window has room. After an error other
-// than that of ctx there is nothing more to come: ErrLeft after Close or Disconnect, ErrReplaced, ErrPurged.
-func (s *Session) Next(ctx context.Context) (Batch, error) { panic("unfinished") }
-
-// Handled says that all batches up to and including id were handled. Their position is stored in the background, unless
-// the client has kept it itself. It returns ErrBadTracker for an id that was not given out.
-func (s *Session) Handled(id uint64, positionKept bool) error { panic("unfinished") }
-
-// Stored has the id up to which positions are on disk; of several that were not received only the latest.
-func (s *Session) Stored() <-chan uint64 { panic("unfinished") }
-
-// Close removes the tracker at once: its segments go to others. Further calls do nothing.
-func (s *Session) Close() { panic("unfinished") }
-
-// Results streams the messages of a log that are meant for one client. Next is for one goroutine.
-type Results struct{}
-
-// Results returns the messages of a log with an index greater than after whose target is the client. Nil means from one
-// second ago. It must be closed.
-func (s *Service) Results(ctx context.Context, ns message.Namespace, log message.Log, clientID string, after *message.Index) (*Results, error) {
-	panic("unfinished")
-}
-
-// Next waits for messages and returns them, with the index up to which the client has been given everything.
-func (r *Results) Next(ctx context.Context) (chunks []Chunk, last message.Index, err error) {
-	panic("unfinished")
-}
-
-// Close ends the stream. Further calls do nothing.
-func (r *Results) Close() { panic("unfinished") }

@@ -95,6 +95,8 @@ type Claim struct {
 	Position message.Position
 }
 
+func badRequest(err error) error { return fmt.Errorf("%w: %w", ErrBadTracker, err) }
+
 func (t Tracker) consumer() position.Consumer { return position.Consumer{Log: t.Log, Name: t.Consumer} }
 
 func (t Tracker) share() Share { return Share{Weight: t.Weight, Single: t.Single} }
@@ -102,7 +104,7 @@ func (t Tracker) share() Share { return Share{Weight: t.Weight, Single: t.Single
 // withDefaults returns the tracker as it is meant, or ErrBadTracker.
 func (t Tracker) withDefaults() (Tracker, error) {
 	if err := t.consumer().Validate(); err != nil {
-		return t, fmt.Errorf("%w: %w", ErrBadTracker, err)
+		return t, badRequest(err)
 	}
 	switch {
 	case t.ID == "" || len(t.ID) > maxIDLen || strings.ContainsRune(t.ID, 0):
