@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/messagelog"
+	"github.com/flux-go/flux/internal/native"
 )
 
 // metrics are the figures of the server for Prometheus. What others know is asked for only when somebody looks.
@@ -69,6 +71,33 @@ func (m *metrics) registerStore(e *engine.Engine) {
 	} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help}, gauge.value))
 	}
+}
+
+func (m *metrics) register(c prometheus.Collector) { m.registry.MustRegister(c) }
+
+var (
+	consumersDesc = prometheus.NewDesc("flux_consumers", "Consumers that have a position or trackers.", nil, nil)
+	trackersDesc  = prometheus.NewDesc("flux_trackers", "Trackers that have joined a consumer.", nil, nil)
+)
+
+// consumerCollector counts consumers and trackers when somebody looks.
+type consumerCollector struct{ service *native.Service }
+
+// Describe implements prometheus.Collector.
+func (c consumerCollector) Describe(to chan<- *prometheus.Desc) {
+	to <- consumersDesc
+	to <- trackersDesc
+}
+
+// Collect implements prometheus.Collector.
+func (c consumerCollector) Collect(to chan<- prometheus.Metric) {
+	consumers, trackers, err := c.service.CountConsumers(context.Background())
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(consumersDesc, err)
+		return
+	}
+	to <- prometheus.MustNewConstMetric(consumersDesc, prometheus.GaugeValue, float64(consumers))
+	to <- prometheus.MustNewConstMetric(trackersDesc, prometheus.GaugeValue, float64(trackers))
 }
 
 func oneIf(condition bool) float64 {

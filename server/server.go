@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/native"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/tracking"
 )
 
 // Server is a running server. Safe for concurrent use.
@@ -79,24 +82,40 @@ func (s *Server) openEngine() (*engine.Engine, error) {
 	if s.config.Dir == "" {
 		return engine.OpenMemory(options)
 	}
-	return engine.Open(s.config.Dir, options)
+	e, err := engine.Open(s.config.Dir, options)
+	if err != nil {
+		return nil, err
+	}
+	// A backup that was cut off with its server holds on to files that the store does not need any more.
+	for _, suffix := range []string{"", ".incomplete"} {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.config.Dir, backupDir+suffix)))
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
 }
+
+// backupDir is the directory, in that of the store, of a backup while it is sent.
+const backupDir = "backup"
 
 // wire hands each part what it works with.
 func (s *Server) wire(tokens *auth.Tokens) {
 	c := s.config
 	s.logs = messagelog.New(s.engine)
-	positions := position.New(s.engine)
+	followers := tracking.New(s.engine, s.logs, position.New(s.engine), tracking.Options{Clock: c.Clock, Logger: c.Logger})
 	s.metrics = newMetrics(s.engine)
 	s.native = native.New(native.Options{
-		Engine: s.engine, Logs: s.logs, Positions: positions, Tokens: tokens, MaxMessageBytes: c.MaxMessageBytes,
-		Observer: s.metrics, Logger: c.Logger, Clock: c.Clock,
+		Engine: s.engine, Logs: s.logs, Tracking: followers, Tokens: tokens, MaxMessageBytes: c.MaxMessageBytes,
+		BackupDir: filepath.Join(c.Dir, backupDir), Version: Version(), Observer: s.metrics, Logger: c.Logger, Clock: c.Clock,
 	})
+	s.metrics.register(consumerCollector{s.native})
 	s.http = newHTTPActor(s.listener, s.handler(), s.native.EndStreams, c.Logger)
 	janitor := &janitor{engine: s.engine, logs: s.logs, every: c.RetentionEvery, clock: c.Clock, logger: c.Logger}
 	s.group = group{
 		ended: s.interrupt,
 		actors: []actor{
+			untilCanceled("tracking", followers.Run),
 			untilCanceled("janitor", janitor.run),
 			s.http.actor(),
 		},

@@ -12,6 +12,7 @@ import (
 	"github.com/flux-go/flux/internal/auth"
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/tracking"
 	"github.com/flux-go/flux/message"
 )
 
@@ -36,6 +37,7 @@ type class struct {
 var (
 	badRequest      = class{"bad_request", connect.CodeInvalidArgument, "correct the request; sending it again cannot help"}
 	conflict        = class{"conflict", connect.CodeAborted, "read the current state and decide again"}
+	left            = class{"conflict", connect.CodeAborted, "open a new stream, unless another tracker is to have this id"}
 	tooLarge        = class{"too_large", connect.CodeResourceExhausted, "send less at a time, or raise max-message-bytes of the server"}
 	readOnly        = class{"read_only", connect.CodeUnavailable, "look at the disk of the server and restart it; reads go on meanwhile"}
 	unauthenticated = class{"unauthenticated", connect.CodeUnauthenticated, "send the header Authorization: Bearer TOKEN"}
@@ -66,7 +68,12 @@ var classes = []struct {
 	{message.ErrBadRange, badRequest},
 	{message.ErrBadPosition, badRequest},
 	{position.ErrBadConsumer, badRequest},
+	{tracking.ErrBadTracker, badRequest},
+	{tracking.ErrLeft, left},
+	{tracking.ErrReplaced, left},
+	{tracking.ErrPurged, left},
 	{auth.ErrBadNamespace, badRequest},
+	{engine.ErrBadNamespace, badRequest},
 	{errBadRequest, badRequest},
 	{errTooLarge, tooLarge},
 	{errUnauthenticated, unauthenticated},
@@ -100,6 +107,11 @@ func (h hinted) Unwrap() error { return h.error }
 // invalid returns an error about what the caller sent.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errBadRequest, fmt.Sprintf(format, args...))
+}
+
+// notFoundf returns an error about something that is not there.
+func notFoundf(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", errNotFound, fmt.Sprintf(format, args...))
 }
 
 func classOf(err error) class {

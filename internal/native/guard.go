@@ -39,7 +39,7 @@ func (s *Service) refuse(r *http.Request) (status int, err error) {
 	stream := r.URL.Path == fluxv1connect.LogServicePublishProcedure || r.URL.Path == fluxv1connect.TrackingServiceTrackProcedure
 	switch {
 	case !known:
-		return http.StatusNotFound, fmt.Errorf("%w: nothing is served at %s", errNotFound, r.URL.Path)
+		return http.StatusNotFound, notFoundf("nothing is served at %s", r.URL.Path)
 	case r.Method != http.MethodPost:
 		return http.StatusMethodNotAllowed, hinted{invalid("method %s", r.Method), "use POST"}
 	case !knownContent(r.Header.Get("Content-Type")):

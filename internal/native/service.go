@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -13,30 +14,38 @@ import (
 	"github.com/flux-go/flux/internal/auth"
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/messagelog"
-	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/tracking"
 )
 
 // Options are what a Service works with. All are required unless a default is named.
 type Options struct {
-	Engine    *engine.Engine
-	Logs      *messagelog.Logs
-	Positions *position.Positions
+	Engine   *engine.Engine
+	Logs     *messagelog.Logs
+	Tracking *tracking.Service
 	// Tokens are those that callers need. Nil means that everybody may do everything.
 	Tokens *auth.Tokens
 	// MaxMessageBytes bounds one message of a stream, one request without stream, and the size of a block when unpacked.
 	MaxMessageBytes int
-	Observer        Observer
-	Logger          *slog.Logger
-	Clock           func() time.Time
+	// BackupDir is where a backup is kept while it is sent.
+	BackupDir string
+	// Version is that of the program, for people.
+	Version  string
+	Observer Observer
+	Logger   *slog.Logger
+	Clock    func() time.Time
 }
 
 // Service serves the native API.
 type Service struct {
 	engine          *engine.Engine
 	logs            *messagelog.Logs
-	positions       *position.Positions
+	tracking        *tracking.Service
 	tokens          *auth.Tokens
 	maxMessageBytes int
+	backupDir       string
+	backingUp       sync.Mutex
+	version         string
+	started         time.Time
 	observer        Observer
 	logger          *slog.Logger
 	clock           func() time.Time
@@ -51,9 +60,12 @@ func New(o Options) *Service {
 	s := &Service{
 		engine:          o.Engine,
 		logs:            o.Logs,
-		positions:       o.Positions,
+		tracking:        o.Tracking,
 		tokens:          o.Tokens,
 		maxMessageBytes: o.MaxMessageBytes,
+		backupDir:       o.BackupDir,
+		version:         o.Version,
+		started:         o.Clock(),
 		observer:        o.Observer,
 		logger:          o.Logger,
 		clock:           o.Clock,
@@ -75,7 +87,9 @@ func (s *Service) Handler() http.Handler {
 		connect.WithReadMaxBytes(s.maxMessageBytes),
 		connect.WithConditionalHandlerOptions(compression),
 	)...)
-	mux.Handle(fluxv1connect.NewLogServiceHandler(logService{Service: s}, options))
+	mux.Handle(fluxv1connect.NewLogServiceHandler(logService{s}, options))
+	mux.Handle(fluxv1connect.NewTrackingServiceHandler(trackingService{s}, options))
+	mux.Handle(fluxv1connect.NewAdminServiceHandler(adminService{s}, options))
 	return s.guard(mux)
 }
 

@@ -20,18 +20,17 @@ type streamKey struct{}
 // serveStream serves a busy stream with buffers on both sides, and ends its reading when the service closes: what was read
 // until then is still answered.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	out := &streamWriter{ResponseWriter: w, buffer: bufio.NewWriterSize(w, streamWriteBytes)}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(s.closing, func() {
 		defer close(ended)
-		// Only servers without deadlines refuse, and net/http has them.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+		out.endReading()
 	})
 	defer func() {
 		if !stop() {
-			<-ended // w must not be used once the handler has returned
+			<-ended // out must not be used once the handler has returned
 		}
 	}()
-	out := &streamWriter{ResponseWriter: w, buffer: bufio.NewWriterSize(w, streamWriteBytes)}
 	r.Body = bufferedBody{bufio.NewReaderSize(r.Body, streamReadBytes), r.Body}
 	next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), streamKey{}, out)))
 }
@@ -63,6 +62,12 @@ func (w *streamWriter) Flush() {
 	if flusher, ok := w.ResponseWriter.(http.Flusher); ok {
 		flusher.Flush()
 	}
+}
+
+// endReading makes the handler's reading fail. It may be called from any goroutine while the handler runs.
+func (w *streamWriter) endReading() {
+	// Only servers without deadlines refuse, and net/http has them.
+	_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
 }
 
 // Unwrap lets http.ResponseController find the writer of net/http.

@@ -10,7 +10,6 @@ import (
 	"connectrpc.com/connect"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
-	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/producer"
@@ -18,10 +17,7 @@ import (
 )
 
 // logService serves fluxv1connect.LogServiceHandler.
-type logService struct {
-	*Service
-	fluxv1connect.UnimplementedLogServiceHandler
-}
+type logService struct{ *Service }
 
 // Append serves the procedure of this name.
 func (s logService) Append(

@@ -378,7 +378,8 @@ func (x *Position) GetRanges() []*Position_Range {
 // ErrorDetail comes with every error. Codes are only ever added.
 type ErrorDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of: bad_request, conflict, too_large, read_only, unauthenticated, forbidden, not_found, closing, internal.
+	// One of: bad_request, conflict, too_large, read_only, unauthenticated, forbidden, not_found, timeout, canceled, closing,
+	// internal. docs/protocol/errors.md tells them apart.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// What to do about it, for people.
 	Hint          string `protobuf:"bytes,2,opt,name=hint,proto3" json:"hint,omitempty"`
