@@ -55,6 +55,15 @@ var layouts = []layout{
 	{FamilyHead, "head", []part{partLog}, []string{"log"}, "[head of a log](#head)"},
 	{FamilyPosition, "position", []part{partLog, partText}, []string{"log", "consumer"}, "[position](position.md)"},
 	{FamilyProducer, "producer", []part{partBytes}, []string{"producer id"}, "[state of a producer](#producer)"},
+
+	{FamilyEvent, "event", []part{partText, partUint64}, []string{"aggregate", "last sequence number"}, "[events](#event-streams)"},
+	{FamilyStream, "stream", []part{partRest}, []string{"aggregate"}, "[head of a stream](#event-streams)"},
+	{FamilyRelation, "relation", []part{partText, partRest}, []string{"entity", "aggregate"}, "[relation](#relations)"},
+	{FamilyEntity, "entity", []part{partText, partRest}, []string{"aggregate", "entity"}, "nothing"},
+	{FamilyRelationOrder, "relation order", []part{partRest}, []string{"aggregate"}, "[number of a change](#relations)"},
+	{FamilyValue, "value", []part{partRest}, []string{"key"}, "[value](#value)"},
+	{FamilySchedule, "schedule", []part{partRest}, []string{"schedule id"}, "[due time](#schedules)"},
+	{FamilyDue, "due", []part{partUint64, partRest}, []string{"due time", "schedule id"}, "[block](block.md) of one message"},
 }
 
 func layoutOf(f Family) (layout, bool) {

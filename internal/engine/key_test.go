@@ -20,6 +20,14 @@ var exampleKeys = []Key{
 	{Namespace: ns, Family: FamilyHead, Log: message.Log{Type: message.Event}},
 	{Namespace: ns, Family: FamilyPosition, Log: message.Log{Type: message.Event}, Text: "reports"},
 	{Namespace: ns, Family: FamilyProducer, Bytes: []byte("0123456789abcdef")},
+	{Namespace: ns, Family: FamilyEvent, Text: "user-1", Number: 2},
+	{Namespace: ns, Family: FamilyStream, Rest: "user-1"},
+	{Namespace: ns, Family: FamilyRelation, Text: "address-9", Rest: "user-1"},
+	{Namespace: ns, Family: FamilyEntity, Text: "user-1", Rest: "address-9"},
+	{Namespace: ns, Family: FamilyRelationOrder, Rest: "user-1"},
+	{Namespace: ns, Family: FamilyValue, Rest: "prices/tea"},
+	{Namespace: ns, Family: FamilySchedule, Rest: "feedback-7"},
+	{Namespace: ns, Family: FamilyDue, Number: 1756900800000, Rest: "feedback-7"},
 }
 
 // partNames says how a part is written, as docs/format/keys.md has it.
@@ -51,7 +59,7 @@ func (k Key) build(t failer) []byte {
 
 func (k Key) equal(other Key) bool {
 	return k.Namespace == other.Namespace && k.Family == other.Family && k.Log == other.Log && k.Text == other.Text && k.Rest == other.Rest &&
-		k.Number == other.Number && bytes.Equal(k.Bytes, other.Bytes)
+		k.Number == other.Number && bytes.Equal(k.Bytes, other.Bytes) && k.Rest == other.Rest
 }
 
 // drawKey draws a key and leaves fields zero that its family does not have.
