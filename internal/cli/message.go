@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protojson"
-
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/message"
 )
@@ -78,25 +76,15 @@ func (p *program) print(s shown) error {
 	return p.out.printf("%s  %s  %s\n", index, p.out.bold(s.Type), s.content())
 }
 
-// fromProto returns a message that an unary call returned.
-func fromProto(m *fluxv1.Message) (*message.Message, error) {
+// fromProto returns a message that was asked for with its payload raw.
+func fromProto(m *fluxv1.Message) *message.Message {
 	out := &message.Message{
 		Type: m.GetType(), Revision: m.GetRevision(), Format: m.GetFormat(), Metadata: m.GetMetadata(), ID: m.GetId(),
 		Timestamp: m.GetTimestamp(), Routed: m.Segment != nil, Segment: m.GetSegment(), Index: message.Index(m.GetIndex()),
-		Source: m.GetSource(), Target: m.GetTarget(),
+		Payload: m.GetData(), Source: m.GetSource(), Target: m.GetTarget(),
 	}
 	if m.RequestId != nil {
 		out.Request = message.NewRequestID(m.GetRequestId())
 	}
-	switch payload := m.Payload.(type) {
-	case *fluxv1.Message_Data:
-		out.Payload = payload.Data
-	case *fluxv1.Message_Json:
-		raw, err := protojson.Marshal(payload.Json)
-		if err != nil {
-			return nil, fmt.Errorf("message %d: %w", out.Index, err)
-		}
-		out.Payload = raw
-	}
-	return out, nil
+	return out
 }

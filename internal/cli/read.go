@@ -77,7 +77,7 @@ const maxRead = 10_000
 func (c *client) read(
 	ctx context.Context, log message.Log, from message.Index, o readOptions, f func(*message.Message) (more bool, err error),
 ) error {
-	request := &fluxv1.ReadRequest{Log: log.String(), MaxSize: maxRead, TypeFilter: o.typeFilter}
+	request := &fluxv1.ReadRequest{Log: log.String(), MaxSize: maxRead, TypeFilter: o.typeFilter, Raw: true}
 	if o.limit > 0 {
 		request.MaxSize = int32(min(o.limit, maxRead))
 	}
@@ -88,11 +88,7 @@ func (c *client) read(
 			return err
 		}
 		for _, raw := range answer.Msg.GetMessages() {
-			m, err := fromProto(raw)
-			if err != nil {
-				return err
-			}
-			if more, err := f(m); err != nil || !more {
+			if more, err := f(fromProto(raw)); err != nil || !more {
 				return err
 			}
 		}

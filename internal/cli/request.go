@@ -63,16 +63,12 @@ func (p *program) request(ctx context.Context, o requestOptions, args []string) 
 		return err
 	}
 	answer, err := c.logs.Request(ctx, connect.NewRequest(&fluxv1.RequestRequest{
-		Log: log.String(), Message: m, TimeoutMs: max(1, o.timeout.Milliseconds()),
+		Log: log.String(), Message: m, TimeoutMs: max(1, o.timeout.Milliseconds()), Raw: true,
 	}))
 	if err != nil {
 		return err
 	}
-	result, err := fromProto(answer.Msg.GetResult())
-	if err != nil {
-		return err
-	}
-	return p.answer(result)
+	return p.answer(fromProto(answer.Msg.GetResult()))
 }
 
 // answer writes the answer to a request. One that is an error is an error here, too.

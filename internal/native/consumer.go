@@ -48,7 +48,7 @@ func (s trackingService) Poll(
 		Position: writePosition(batch.Position.In(batch.Segments)), CaughtUp: batch.CaughtUp,
 	}
 	for i := range messages {
-		out.Messages = append(out.Messages, writeMessage(&messages[i]))
+		out.Messages = append(out.Messages, writeMessage(&messages[i], false))
 	}
 	return connect.NewResponse(out), nil
 }

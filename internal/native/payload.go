@@ -76,8 +76,9 @@ func isJSON(format string) bool {
 	return format == "" || format == "application/json" || strings.HasSuffix(format, "+json")
 }
 
-// writeMessage returns the message as the schema has it. It keeps the payload and the metadata.
-func writeMessage(m *message.Message) *fluxv1.Message {
+// writeMessage returns the message as the schema has it, with its payload as data when it is to be raw, or is no JSON. It
+// keeps the payload and the metadata.
+func writeMessage(m *message.Message, raw bool) *fluxv1.Message {
 	segment := int32(m.RoutingSegment())
 	out := &fluxv1.Message{
 		Type: validText(m.Type), Revision: m.Revision, Format: validText(m.Format), Metadata: validMetadata(m.Metadata),
@@ -90,7 +91,7 @@ func writeMessage(m *message.Message) *fluxv1.Message {
 	if m.Payload == nil {
 		return out
 	}
-	if value, ok := jsonValue(m); ok {
+	if value, ok := jsonValue(m); ok && !raw {
 		out.Payload = &fluxv1.Message_Json{Json: value}
 	} else {
 		out.Payload = &fluxv1.Message_Data{Data: m.Payload}

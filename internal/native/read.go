@@ -50,6 +50,7 @@ type reading struct {
 	types  *regexp.Regexp // nil for all
 	size   int
 	bytes  int // of payloads still to take
+	raw    bool
 	blocks message.BlockReader
 	decode []message.Message
 
@@ -76,7 +77,8 @@ func (s *Service) newReading(ctx context.Context, in *fluxv1.ReadRequest) (*read
 	}
 	after, err := startOf(in)
 	return &reading{
-		logs: s.logs, ns: namespaceOf(ctx), log: log, types: types, size: size, bytes: maxReadBytes, after: after,
+		logs: s.logs, ns: namespaceOf(ctx), log: log, types: types, size: size, bytes: maxReadBytes, raw: in.GetRaw(),
+		after: after,
 	}, err
 }
 
@@ -172,7 +174,7 @@ func (r *reading) takeMessages() bool {
 		}
 		r.after = m.Index
 		if r.types == nil || m.Type == "" || r.types.MatchString(m.Type) {
-			r.messages = append(r.messages, writeMessage(m))
+			r.messages = append(r.messages, writeMessage(m, r.raw))
 			r.bytes -= len(m.Payload)
 		}
 	}

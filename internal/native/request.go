@@ -56,7 +56,8 @@ func (s logService) Request(
 		}
 		return nil, err
 	}
-	return connect.NewResponse(&fluxv1.RequestResponse{Result: writeMessage(answer), RequestIndex: int64(index)}), nil
+	result := writeMessage(answer, r.Msg.GetRaw())
+	return connect.NewResponse(&fluxv1.RequestResponse{Result: result, RequestIndex: int64(index)}), nil
 }
 
 // readRequest returns the request with a client id of its own.

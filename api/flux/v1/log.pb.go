@@ -623,7 +623,9 @@ type ReadRequest struct {
 	// Most messages to return. Defaults to 100, at most 10,000.
 	MaxSize int32 `protobuf:"varint,4,opt,name=max_size,json=maxSize,proto3" json:"max_size,omitempty"`
 	// Regular expression that the whole type must match.
-	TypeFilter    string `protobuf:"bytes,5,opt,name=type_filter,json=typeFilter,proto3" json:"type_filter,omitempty"`
+	TypeFilter string `protobuf:"bytes,5,opt,name=type_filter,json=typeFilter,proto3" json:"type_filter,omitempty"`
+	// Return payloads as data, byte for byte, also those that are JSON.
+	Raw           bool `protobuf:"varint,6,opt,name=raw,proto3" json:"raw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -702,6 +704,13 @@ func (x *ReadRequest) GetTypeFilter() string {
 		return x.TypeFilter
 	}
 	return ""
+}
+
+func (x *ReadRequest) GetRaw() bool {
+	if x != nil {
+		return x.Raw
+	}
+	return false
 }
 
 type isReadRequest_Start interface {
@@ -788,7 +797,9 @@ type RequestRequest struct {
 	Log     string   `protobuf:"bytes,1,opt,name=log,proto3" json:"log,omitempty"`
 	Message *Message `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// Longest wait for the answer in milliseconds. Defaults to 60,000.
-	TimeoutMs     int64 `protobuf:"varint,3,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	TimeoutMs int64 `protobuf:"varint,3,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// Return the payload of the answer as data, byte for byte, also when it is JSON.
+	Raw           bool `protobuf:"varint,4,opt,name=raw,proto3" json:"raw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -842,6 +853,13 @@ func (x *RequestRequest) GetTimeoutMs() int64 {
 		return x.TimeoutMs
 	}
 	return 0
+}
+
+func (x *RequestRequest) GetRaw() bool {
+	if x != nil {
+		return x.Raw
+	}
+	return false
 }
 
 type RequestResponse struct {
@@ -1409,25 +1427,27 @@ const file_flux_v1_log_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\v2\x15.flux.v1.PublishErrorR\x05error\"V\n" +
 	"\fPublishError\x12,\n" +
 	"\x06detail\x18\x01 \x01(\v2\x14.flux.v1.ErrorDetailR\x06detail\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x9b\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xad\x01\n" +
 	"\vReadRequest\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x1d\n" +
 	"\tmin_index\x18\x02 \x01(\x03H\x00R\bminIndex\x12\x16\n" +
 	"\x05since\x18\x03 \x01(\x03H\x00R\x05since\x12\x19\n" +
 	"\bmax_size\x18\x04 \x01(\x05R\amaxSize\x12\x1f\n" +
 	"\vtype_filter\x18\x05 \x01(\tR\n" +
-	"typeFilterB\a\n" +
+	"typeFilter\x12\x10\n" +
+	"\x03raw\x18\x06 \x01(\bR\x03rawB\a\n" +
 	"\x05start\"x\n" +
 	"\fReadResponse\x12,\n" +
 	"\bmessages\x18\x01 \x03(\v2\x10.flux.v1.MessageR\bmessages\x12\x1d\n" +
 	"\n" +
 	"next_index\x18\x02 \x01(\x03R\tnextIndex\x12\x1b\n" +
-	"\tcaught_up\x18\x03 \x01(\bR\bcaughtUp\"m\n" +
+	"\tcaught_up\x18\x03 \x01(\bR\bcaughtUp\"\x7f\n" +
 	"\x0eRequestRequest\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12*\n" +
 	"\amessage\x18\x02 \x01(\v2\x10.flux.v1.MessageR\amessage\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x03 \x01(\x03R\ttimeoutMs\"`\n" +
+	"timeout_ms\x18\x03 \x01(\x03R\ttimeoutMs\x12\x10\n" +
+	"\x03raw\x18\x04 \x01(\bR\x03raw\"`\n" +
 	"\x0fRequestResponse\x12(\n" +
 	"\x06result\x18\x01 \x01(\v2\x10.flux.v1.MessageR\x06result\x12#\n" +
 	"\rrequest_index\x18\x02 \x01(\x03R\frequestIndex\"r\n" +
