@@ -32,7 +32,6 @@ type Server struct {
 
 	stopping chan struct{} // closed when it is to end
 	stop     sync.Once
-	ending   sync.Once
 	done     chan struct{} // closed when it has ended
 	err      error         // valid once done is closed
 }

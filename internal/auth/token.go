@@ -127,6 +127,9 @@ func parseNamespaces(names []string) ([]message.Namespace, error) {
 	}
 	all := make([]message.Namespace, len(names))
 	for i, name := range names {
+		if name == "" {
+			return nil, fmt.Errorf("%w: it is empty", ErrBadNamespace)
+		}
 		ns, err := ParseNamespace(name)
 		if err != nil {
 			return nil, err

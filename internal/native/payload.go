@@ -91,10 +91,12 @@ func writeMessage(m *message.Message, raw bool) *fluxv1.Message {
 	if m.Payload == nil {
 		return out
 	}
-	if value, ok := jsonValue(m); ok && !raw {
+	out.Payload = &fluxv1.Message_Data{Data: m.Payload}
+	if raw {
+		return out
+	}
+	if value, ok := jsonValue(m); ok {
 		out.Payload = &fluxv1.Message_Json{Json: value}
-	} else {
-		out.Payload = &fluxv1.Message_Data{Data: m.Payload}
 	}
 	return out
 }
