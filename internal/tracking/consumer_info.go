@@ -42,8 +42,7 @@ type Lag struct {
 	Messages int
 	// More reports whether there may be more than were counted.
 	More bool
-	// Behind is how much older the position, or the oldest message waiting if that is younger, is than the newest message
-	// of the log. 0 when nothing is waiting.
+	// Behind is how much older the oldest message that waits is than the newest message of the log. 0 when nothing waits.
 	Behind time.Duration
 	// TrackerID is the tracker that has the segments, empty if none has.
 	TrackerID string

@@ -100,7 +100,7 @@ func (c *counter) stop(after message.Index) {
 		row := &c.rows[i]
 		row.More = true
 		if row.Messages == 0 {
-			c.since[row] = max(row.Last, after) + 1
+			c.since[row] = max(row.Last, after) + 1 // or later
 		}
 	}
 }
@@ -108,6 +108,6 @@ func (c *counter) stop(after message.Index) {
 // finish works out the times: how much older than the last message of the log the first one is that waits.
 func (c *counter) finish(last message.Index) {
 	for row, first := range c.since {
-		row.Behind = max(0, time.Duration(last.Milli()-max(row.Last, first-1).Milli())*time.Millisecond)
+		row.Behind = max(0, last.Time().Sub(first.Time()))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,7 +29,10 @@ var (
 // world is a service on an engine in memory.
 type world struct {
 	*Service
-	t testing.TB
+	t   testing.TB
+	ctx context.Context // ends with the test
+	// requests counts those that open has started.
+	requests sync.WaitGroup
 }
 
 // setup starts a world that ends with the test.
@@ -38,12 +42,13 @@ func setup(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{New(e, messagelog.New(e), position.New(e), Options{}), t}
 	ctx, cancel := context.WithCancel(context.Background())
+	w := &world{Service: New(e, messagelog.New(e), position.New(e), Options{}), t: t, ctx: ctx}
 	ended := make(chan error)
 	go func() { ended <- w.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
+		w.requests.Wait()
 		if err := errors.Join(<-ended, e.Close()); err != nil {
 			t.Error(err)
 		}
@@ -68,19 +73,26 @@ func (w *world) must(err error) {
 // appendTo appends one block of messages and returns their indexes.
 func (w *world) appendTo(log message.Log, messages ...message.Message) []message.Index {
 	w.t.Helper()
-	op, err := messagelog.NewAppend(log, pack(w.t, messages))
-	w.must(err)
-	w.must(w.engine.Propose(context.Background(), &engine.Transaction{Namespace: public, Operations: []engine.Operation{op}}))
+	first := w.appendBlocks(log, pack(w.t, messages))
 	indexes := make([]message.Index, len(messages))
 	for i := range indexes {
-		indexes[i] = op.First + message.Index(i)
+		indexes[i] = first + message.Index(i)
 	}
 	return indexes
 }
 
-// append appends a block of events of type "e" in the segments.
+func (w *world) appendBlocks(log message.Log, blocks []byte) (first message.Index) {
+	w.t.Helper()
+	op, err := messagelog.NewAppend(log, blocks)
+	w.must(err)
+	w.must(w.engine.Propose(w.ctx, &engine.Transaction{Namespace: public, Operations: []engine.Operation{op}}))
+	return op.First
+}
+
+// append appends a block of events of type "e" in the segments, and returns once all trackers have done what they do then.
 func (w *world) append(segments ...int) []message.Index {
 	w.t.Helper()
+	defer synctest.Wait()
 	return w.appendTo(events, inSegments(segments...)...)
 }
 
@@ -116,7 +128,7 @@ func (w *world) read(t Tracker) Batch { return w.readFor(t, time.Minute) }
 
 func (w *world) readFor(t Tracker, maxWait time.Duration) Batch {
 	w.t.Helper()
-	b, err := w.Read(context.Background(), t, maxWait, nil)
+	b, err := w.Read(w.ctx, t, maxWait, nil)
 	w.must(err)
 	return b
 }
@@ -133,11 +145,11 @@ type answer struct {
 func (w *world) open(t Tracker, maxWait time.Duration, connection any) *answer {
 	a := &answer{done: make(chan struct{})}
 	start := time.Now()
-	go func() {
+	w.requests.Go(func() {
 		defer close(a.done)
-		a.batch, a.err = w.Read(context.Background(), t, maxWait, connection)
+		a.batch, a.err = w.Read(w.ctx, t, maxWait, connection)
 		a.after = time.Since(start)
-	}()
+	})
 	synctest.Wait()
 	return a
 }
@@ -168,7 +180,7 @@ func (a *answer) now(t testing.TB) Batch {
 func (w *world) store(c position.Consumer, b Batch) {
 	w.t.Helper()
 	if b.Last != nil {
-		w.must(w.StorePosition(context.Background(), public, c, b.Segments, *b.Last))
+		w.must(w.StorePosition(w.ctx, public, c, b.Segments, *b.Last))
 	}
 }
 
@@ -230,7 +242,7 @@ func (w *world) wantSegments(b Batch, start, end int) {
 func (w *world) ranges() string {
 	w.t.Helper()
 	synctest.Wait()
-	info, err := w.Consumer(context.Background(), public, orders)
+	info, err := w.Consumer(w.ctx, public, orders)
 	w.must(err)
 	text := ""
 	for i, t := range info.Trackers {
@@ -253,4 +265,10 @@ func (w *world) wantRanges(want string) {
 	if got := w.ranges(); got != want {
 		w.t.Fatalf("ranges %q, want %q", got, want)
 	}
+}
+
+func (w *world) truncate(log message.Log, through message.Index) {
+	w.t.Helper()
+	op := &messagelog.Truncate{Log: log, Through: through}
+	w.must(w.engine.Propose(w.ctx, &engine.Transaction{Namespace: public, Operations: []engine.Operation{op}}))
 }
