@@ -92,6 +92,13 @@ func (c *connection) close() {
 	}
 }
 
+// hangUp ends a stream. To cancel its context is not enough: net/http does not look at that while it waits for more of the
+// request.
+func hangUp(stream interface{ CloseRequest() error }, cancel context.CancelFunc) {
+	cancel()
+	_ = stream.CloseRequest() // whatever it says, the stream is over
+}
+
 // identity adds to each call who is calling, and for which namespace.
 type identity struct {
 	next             http.RoundTripper

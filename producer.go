@@ -231,7 +231,7 @@ func (p *producer) serve(wait *backoff) error {
 	broken := make(chan error, 1)
 	go func() { broken <- p.receive(stream, wait) }()
 	err := p.send(stream, broken)
-	cancel()
+	hangUp(stream, cancel)
 	if received := <-broken; err == nil {
 		err = received
 	}
@@ -254,6 +254,8 @@ func (p *producer) send(stream publishStream, broken chan error) error {
 				continue
 			case err := <-broken:
 				broken <- err
+				return nil
+			case <-p.ctx.Done():
 				return nil
 			}
 		}

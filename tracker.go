@@ -95,8 +95,8 @@ func (t *tracker) serve(ctx context.Context, wait *backoff) error {
 		return err
 	}
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx)) // so that the batch in hand can be finished
-	defer cancel()
 	stream := t.app.conn.tracking.Track(lasting)
+	defer func() { hangUp(stream, cancel) }()
 	s := newSession(t, stream, lasting)
 	defer context.AfterFunc(ctx, s.stop)()
 	if err := stream.Send(request); err != nil {
