@@ -3,9 +3,13 @@ package flux
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -21,15 +25,13 @@ type connection struct {
 	tracking fluxv1connect.TrackingServiceClient
 	probe    *http.Client
 	url      string
-	idle     []*http.Transport
+	sockets  sockets
 }
 
 func dial(c Config) *connection {
 	conn := &connection{url: strings.TrimSuffix(c.URL, "/")}
 	client := func() *http.Client {
-		t := newTransport()
-		conn.idle = append(conn.idle, t)
-		return &http.Client{Transport: &identity{next: t, namespace: string(c.Namespace), token: c.Token}}
+		return &http.Client{Transport: &identity{next: newTransport(conn.sockets.dial), namespace: string(c.Namespace), token: c.Token}}
 	}
 	// Blocks are compressed already.
 	plain := connect.WithAcceptCompression("gzip", nil, nil)
@@ -42,12 +44,13 @@ func dial(c Config) *connection {
 
 // newTransport speaks HTTP/2 in clear text to http URLs. Its windows hold what a server on the same continent sends in a
 // round trip. A peer that is gone without a word is noticed after at most ten seconds.
-func newTransport() *http.Transport {
+func newTransport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	protocols.SetHTTP2(true)
 	return &http.Transport{
 		Proxy:              http.ProxyFromEnvironment,
+		DialContext:        dial,
 		Protocols:          protocols,
 		DisableCompression: true,
 		HTTP2: &http.HTTP2Config{
@@ -86,9 +89,50 @@ func (c *connection) health(ctx context.Context) error {
 	return nil
 }
 
-func (c *connection) close() {
-	for _, t := range c.idle {
-		t.CloseIdleConnections()
+// close ends all TCP connections. All streams must be over.
+func (c *connection) close() { c.sockets.close() }
+
+// sockets knows the open connections. Those of net/http that are not quite idle yet could not be closed in another way, and
+// would keep a server from shutting down.
+type sockets struct {
+	mu   sync.Mutex
+	open map[*socket]struct{}
+}
+
+type socket struct {
+	net.Conn
+	sockets *sockets
+}
+
+func (s *sockets) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	known := &socket{conn, s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = make(map[*socket]struct{})
+	}
+	s.open[known] = struct{}{}
+	return known, nil
+}
+
+// Close implements net.Conn.
+func (c *socket) Close() error {
+	c.sockets.mu.Lock()
+	delete(c.sockets.open, c)
+	c.sockets.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (s *sockets) close() {
+	s.mu.Lock()
+	open := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close() // whatever it says, the connection is over
 	}
 }
 
