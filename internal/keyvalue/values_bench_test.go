@@ -2,6 +2,7 @@ package keyvalue
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -25,10 +26,10 @@ func benchEngine(b *testing.B) *engine.Engine {
 	return e
 }
 
-// parallel runs f by callers goroutines, each call with its own number.
+// parallel runs f by about callers goroutines, each call with its own number.
 func parallel(b *testing.B, f func(n int64) error) {
 	b.Helper()
-	b.SetParallelism(callers)
+	b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
 	b.ReportAllocs()
 	b.ResetTimer()
 	var n atomic.Int64
