@@ -113,6 +113,22 @@ func (r *Reset) Apply(tx *engine.Tx) error {
 	})
 }
 
+// Delete is the operation that forgets the position of a consumer, which then starts like a new one.
+type Delete struct{ Consumer Consumer }
+
+// SizeBytes implements engine.Operation.
+func (d *Delete) SizeBytes() int { return 64 }
+
+// Apply implements engine.Operation.
+func (d *Delete) Apply(tx *engine.Tx) error {
+	if err := d.Consumer.Validate(); err != nil {
+		return err
+	}
+	tx.Delete(positionKey(tx.Namespace(), d.Consumer))
+	tx.Notify(Changed{Namespace: tx.Namespace(), Consumer: d.Consumer, Reset: true})
+	return nil
+}
+
 func update(tx *engine.Tx, c Consumer, reset bool, f func(message.Position) (message.Position, error)) error {
 	if err := c.Validate(); err != nil {
 		return err

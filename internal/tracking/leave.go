@@ -1,7 +1,9 @@
 package tracking
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/flux-go/flux/internal/position"
@@ -29,15 +31,22 @@ func (s *Service) Disconnect(ns message.Namespace, consumer position.Consumer, t
 	s.expelLocked(m, ErrLeft)
 }
 
-// ConnectionClosed removes every tracker whose latest request came over the connection. Open requests return ErrLeft.
-func (s *Service) ConnectionClosed(connection any) {
+// ConnectionClosed removes every tracker whose latest request came over the connection, and returns them in the order of
+// their consumers and ids. Open requests return ErrLeft.
+func (s *Service) ConnectionClosed(connection any) []Tracker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var removed []Tracker
 	for m := range s.mu.connections[connection] {
 		m.cluster.mu.Lock()
+		removed = append(removed, m.tracker)
 		s.expelLocked(m, ErrLeft)
 		m.cluster.mu.Unlock()
 	}
+	slices.SortFunc(removed, func(a, b Tracker) int {
+		return cmp.Or(cmp.Compare(a.Consumer, b.Consumer), cmp.Compare(a.ID, b.ID))
+	})
+	return removed
 }
 
 // leave removes a member that gives up by itself, unless it was removed or a newer request than r took over.
