@@ -2,13 +2,19 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
+	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 	"github.com/flux-go/flux/server"
 )
@@ -87,4 +93,67 @@ func mustPost(t testing.TB, s *server.Server, procedure, body string, headers ..
 		t.Fatalf("%s %s: status %d: %v", procedure, body, status, answer)
 	}
 	return answer
+}
+
+// severable dials connections that can be cut.
+type severable struct {
+	mu struct {
+		sync.Mutex
+		conns []net.Conn
+	}
+}
+
+func (d *severable) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err == nil {
+		d.mu.Lock()
+		d.mu.conns = append(d.mu.conns, conn)
+		d.mu.Unlock()
+	}
+	return conn, err
+}
+
+func (d *severable) sever() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, conn := range d.mu.conns {
+		_ = conn.Close()
+	}
+	d.mu.conns = nil
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+// wantCode checks the status and the code of an error from a client.
+func wantCode(t testing.TB, err error, status connect.Code, code string) {
+	t.Helper()
+	if got := detailOf(err); connect.CodeOf(err) != status || got.GetCode() != code || got.GetHint() == "" {
+		t.Errorf("error %v: status %s, detail %v, want %s and %s with a hint", err, connect.CodeOf(err), got, status, code)
+	}
+}
+
+// detailOf returns the detail of an error, or nil.
+func detailOf(err error) *fluxv1.ErrorDetail {
+	var wire *connect.Error
+	if !errors.As(err, &wire) {
+		return nil
+	}
+	for _, d := range wire.Details() {
+		if value, err := d.Value(); err == nil {
+			if out, ok := value.(*fluxv1.ErrorDetail); ok {
+				return out
+			}
+		}
+	}
+	return nil
 }

@@ -24,14 +24,20 @@ func (s *Service) guard(next http.Handler) http.Handler {
 		case fluxv1connect.LogServicePublishProcedure, fluxv1connect.TrackingServiceTrackProcedure:
 			s.serveStream(w, r, next)
 		default:
-			r.Body = &boundedBody{ReadCloser: r.Body, left: int64(s.maxMessageBytes) + envelopeBytes, limit: s.maxMessageBytes}
+			r.Body = &boundedBody{ReadCloser: r.Body, left: s.maxBodyBytes(r), limit: s.maxMessageBytes}
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-// envelopeBytes is what gRPC puts before a message.
-const envelopeBytes = 5
+// maxBodyBytes is the most bytes that the body of a request without stream has.
+func (s *Service) maxBodyBytes(r *http.Request) int64 {
+	const envelopeBytes = 5 // gRPC puts them before a message
+	if isGRPC(r.Header.Get("Content-Type")) {
+		return int64(s.maxMessageBytes) + envelopeBytes
+	}
+	return int64(s.maxMessageBytes)
+}
 
 // refuse returns why Connect need not see the request, with a status of HTTP.
 func (s *Service) refuse(r *http.Request) (status int, err error) {
@@ -48,18 +54,22 @@ func (s *Service) refuse(r *http.Request) (status int, err error) {
 	case stream && r.ProtoMajor < 2:
 		err := invalid("%s over %s", r.URL.Path, r.Proto)
 		return http.StatusHTTPVersionNotSupported, hinted{err, "use HTTP/2, or a procedure without streams: Append, Commit, Poll"}
-	case !stream && r.ContentLength > int64(s.maxMessageBytes)+envelopeBytes:
+	case !stream && r.ContentLength > s.maxBodyBytes(r):
 		return http.StatusRequestEntityTooLarge, tooManyBytes(r.ContentLength, s.maxMessageBytes)
 	}
 	return 0, nil
 }
 
 func knownContent(contentType string) bool {
-	contentType, _, _ = strings.Cut(contentType, ";")
-	switch strings.ToLower(strings.TrimSpace(contentType)) {
+	media, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
 	case "application/json", "application/proto", "application/connect+json", "application/connect+proto":
 		return true
 	}
+	return isGRPC(contentType)
+}
+
+func isGRPC(contentType string) bool {
 	return strings.HasPrefix(strings.ToLower(contentType), "application/grpc")
 }
 

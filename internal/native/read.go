@@ -115,11 +115,6 @@ func parseTypeFilter(filter string) (*regexp.Regexp, error) {
 }
 
 func (r *reading) run(ctx context.Context) error {
-	head, err := r.logs.Head(r.ns, r.log)
-	if err != nil {
-		return err
-	}
-	r.after = max(r.after, head.Truncated)
 	for examined := 0; len(r.messages) < r.size && r.bytes > 0 && examined < maxExaminedBytes; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -146,6 +141,7 @@ func (r *reading) run(ctx context.Context) error {
 // take adds the messages of an entry, and returns false when that were enough.
 func (r *reading) take(e messagelog.Entry) (more bool, err error) {
 	first := e.First
+	r.after = max(r.after, first+message.Index(e.Skip)-1)
 	for block, err := range message.Blocks(e.Blocks) {
 		next := first + message.Index(block.Span())
 		if err == nil && next > r.after+1 {
@@ -216,7 +212,7 @@ func (s *Service) describe(ns message.Namespace, info messagelog.Info) (*fluxv1.
 	}
 	entries, err := s.logs.Read(ns, info.Log, info.Truncated, messagelog.Limit{Messages: 1, Bytes: 1})
 	if err == nil && len(entries) > 0 {
-		out.FirstIndex = int64(max(entries[0].First, info.Truncated+1))
+		out.FirstIndex = int64(entries[0].First) + int64(entries[0].Skip)
 	}
 	return out, err
 }
