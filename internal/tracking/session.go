@@ -189,7 +189,8 @@ func (s *Session) look(q *search) (b Batch, more bool, err error) {
 		s.examined = s.examined.With(s.segments, found.last)
 	}
 	if found.messages == 0 {
-		s.ahead = s.ahead || found.examined > 0
+		// A client that controls its index keeps its position itself.
+		s.ahead = s.ahead || found.examined > 0 && !s.member.tracker.ClientControlled
 		return Batch{}, !found.end, nil
 	}
 	return s.giveLocked(&found), false, nil
@@ -233,7 +234,7 @@ func (s *Session) waitFor() (time.Duration, bool) {
 	switch {
 	case !s.holding && now.Before(c.mu.settleAt):
 		return c.mu.settleAt.Sub(now), true
-	case s.holding && s.ahead && len(s.open) == 0:
+	case s.holding && !s.draining && s.ahead && s.idleLocked():
 		return max(s.member.storedAt.Add(storeInterval).Sub(now), 0), true
 	}
 	return 0, false
