@@ -83,5 +83,5 @@ func (p *program) explainRemote(err *connect.Error) (text, hint string) {
 			return fmt.Sprintf("what answers at %s is not a Flux server: %s", p.url, err.Message()), "check --url or FLUX_URL"
 		}
 	}
-	return err.Message(), ""
+	return fmt.Sprintf("connection to %s broke: %s", p.url, err.Message()), "check that the server is up, and try again"
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ func (p *program) restore(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := wantWhole(file, info.Size()); err != nil {
+		return err
+	}
 	if err := wantEmpty(p.data); err != nil {
 		return err
 	}
@@ -56,6 +60,21 @@ func (p *program) restore(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return p.check(ctx, p.data)
+}
+
+// tarEndBytes is the size of the zeros that end a tar archive.
+const tarEndBytes = 1024
+
+// wantWhole returns an error unless an archive has its end. Package tar also takes one that was cut off between two files.
+func wantWhole(archive *os.File, size int64) error {
+	end := make([]byte, tarEndBytes)
+	if _, err := archive.ReadAt(end, max(0, size-tarEndBytes)); err != nil && err != io.EOF {
+		return err
+	}
+	if size < tarEndBytes || len(bytes.Trim(end, "\x00")) > 0 {
+		return fmt.Errorf("%s: not a whole tar archive", archive.Name())
+	}
+	return nil
 }
 
 // wantEmpty returns an error unless a directory is empty or does not exist.

@@ -3,7 +3,9 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -18,6 +20,7 @@ func TestMain(m *testing.M) { process.Main(m) }
 //	server start ARGS…   runs "flux ARGS…", serve or dev, and sets FLUX_URL; one at a time
 //	server stop          ends it as a supervisor does; it must end well
 //	server kill          ends it as a crash does
+//	await FILE REGEXP    waits until a file has a match
 //	copy-tree FROM TO    copies a directory
 //	same-tree A B        fails unless two directories have the same files with the same bytes
 func TestScripts(t *testing.T) {
@@ -37,6 +40,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server":    serverScript,
+			"await":     await,
 			"copy-tree": copyTree,
 			"same-tree": sameTree,
 		},
@@ -66,6 +70,27 @@ func serverScript(ts *testscript.TestScript, neg bool, args []string) {
 		(*server).Kill()
 	default:
 		ts.Fatalf("server %s?", args[0])
+	}
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE REGEXP")
+	}
+	wanted := regexp.MustCompile("(?m)" + args[1])
+	late := time.After(time.Minute)
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && wanted.Match(text) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			ts.Fatalf("%s has no match for %q after a minute: %s%v", args[0], args[1], text, err)
+		}
 	}
 }
 

@@ -64,6 +64,8 @@ func (p *program) tail(ctx context.Context, logName string, o tailOptions) error
 func (c *client) follow(ctx context.Context, tracker *fluxv1.Tracker, f func(*message.Message) error) error {
 	stream := c.tracking.Track(ctx)
 	defer stream.CloseResponse()
+	// While its sending side is open, net/http does not heed the end of ctx.
+	defer context.AfterFunc(ctx, func() { _ = stream.CloseRequest() })()
 	open := &fluxv1.TrackRequest{Request: &fluxv1.TrackRequest_Open{Open: &fluxv1.TrackOpen{Tracker: tracker}}}
 	if err := stream.Send(open); err != nil && !errors.Is(err, io.EOF) { // after EOF, Receive tells the reason
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"runtime"
 	"strconv"
 	"time"
@@ -38,8 +39,11 @@ func (e *Engine) open(dir string) error {
 	} else if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := checkVersion(fs, dir); err != nil {
+	switch found, err := checkVersion(fs, dir); {
+	case err != nil:
 		return err
+	case !found && e.options.ReadOnly: // Pebble would put its lock there before it finds out
+		return fmt.Errorf("%w: no store in it", os.ErrNotExist)
 	}
 	disk := newDisk(fs, dir, e.failure)
 	if err := e.openPebble(dir, disk); err != nil || e.options.ReadOnly {
@@ -124,23 +128,20 @@ func (e *Engine) behind() bool {
 	return m.MemTable.Size >= maxMemTables*e.options.MemTableBytes || m.Levels[0].Sublevels >= maxL0
 }
 
-// checkVersion refuses a store that this binary cannot read.
-func checkVersion(fs vfs.FS, dir string) error {
+// checkVersion refuses a store that this binary cannot read, and reports whether there is one in the directory.
+func checkVersion(fs vfs.FS, dir string) (found bool, err error) {
 	value, err := atomicfs.ReadMarker(fs, dir, versionMarker)
-	if err != nil {
-		return err
-	}
-	if value == "" {
-		return nil // an empty directory
+	if err != nil || value == "" {
+		return false, err
 	}
 	version, err := strconv.Atoi(value)
 	if err != nil || version < 1 {
-		return fmt.Errorf("%w: store version %q", ErrCorrupt, value)
+		return true, fmt.Errorf("%w: store version %q", ErrCorrupt, value)
 	}
 	if version > storeVersion {
-		return fmt.Errorf("%w: store version %d, this binary knows up to %d", ErrNewerStore, version, storeVersion)
+		return true, fmt.Errorf("%w: store version %d, this binary knows up to %d", ErrNewerStore, version, storeVersion)
 	}
-	return nil
+	return true, nil
 }
 
 // writeVersion raises the version of the store in dir to the one that this binary writes.
