@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +27,23 @@ func departures(n int) []message.Message {
 	return messages
 }
 
-func reportRate(b *testing.B) { b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s") }
+// measure returns a function that reports rate and processor time since now. The latter means something on a busy machine
+// too.
+func measure(b *testing.B, unit string) (report func()) {
+	before := processorTime()
+	return func() {
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), unit+"/s")
+		b.ReportMetric(float64((processorTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+	}
+}
+
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
 
 // BenchmarkPublisher publishes blocks to a server on a disk, with one or two publishers on one connection.
 func BenchmarkPublisher(b *testing.B) {
@@ -36,12 +53,13 @@ func BenchmarkPublisher(b *testing.B) {
 			messages := departures(8192)
 			b.ReportAllocs()
 			b.ResetTimer()
+			report := measure(b, "messages")
 			var group sync.WaitGroup
 			for range publishers {
 				group.Go(func() { publishAll(b, app, messages, b.N/publishers) })
 			}
 			group.Wait()
-			reportRate(b)
+			report()
 		})
 	}
 }
@@ -78,6 +96,7 @@ func BenchmarkAppend(b *testing.B) {
 func measureCalls(b *testing.B, callers int, call func(i int64) error) {
 	var next atomic.Int64
 	latencies := make([][]time.Duration, callers)
+	report := measure(b, "calls")
 	var group sync.WaitGroup
 	for c := range callers {
 		group.Go(func() {
@@ -94,7 +113,7 @@ func measureCalls(b *testing.B, callers int, call func(i int64) error) {
 	group.Wait()
 	all := slices.Concat(latencies...)
 	slices.Sort(all)
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	report()
 	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 }
@@ -169,10 +188,11 @@ func benchmarkConsume(b *testing.B, register func(*flux.Handlers, func())) {
 	})
 	b.ReportAllocs()
 	b.ResetTimer()
+	report := measure(b, "messages")
 	stop := run(b, app)
 	<-done
 	b.StopTimer()
-	reportRate(b)
+	report()
 	if err := stop(); err != nil {
 		b.Fatal(err)
 	}

@@ -51,7 +51,10 @@ var errEnd = errors.New("consumer has come to its end")
 func (t *tracker) run(ctx context.Context) error {
 	for wait := (backoff{}); ; {
 		err := t.serve(ctx, &wait)
+		var ofHandler *handlerError
 		switch {
+		case errors.As(err, &ofHandler):
+			return t.explain(err)
 		case errors.Is(err, errEnd):
 			return nil
 		case ctx.Err() != nil && (err == nil || Retryable(err)):

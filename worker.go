@@ -92,7 +92,7 @@ func (w *workplace) call(b *batch, m *message.Message, h *handler) {
 	b.addOutputs(inv.close())
 	if err != nil && w.OnError.Stop {
 		b.failed.Store(true)
-		w.fail(fmt.Errorf("handling %s at index %d: %w", m.Type, m.Index, err))
+		w.fail(&handlerError{fmt.Errorf("handling %s at index %d: %w", m.Type, m.Index, err)})
 	}
 }
 
@@ -192,6 +192,11 @@ func (w *workplace) failed(inv *Invocation, err error) {
 		w.app.log.Error("error not reported", "error", problem)
 	}
 }
+
+// handlerError is the error of a handler that its consumer wants to stop for.
+type handlerError struct{ error }
+
+func (e *handlerError) Unwrap() error { return e.error }
 
 // Handled tells an observer of one call of a handler.
 type Handled struct {
