@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/message"
 )
 
@@ -38,6 +39,16 @@ type Config struct {
 	Logger *slog.Logger `json:"-" yaml:"-"`
 	// Clock gives the time of messages. Defaults to time.Now.
 	Clock func() time.Time `json:"-" yaml:"-"`
+
+	hooks hooks
+}
+
+// hooks are what tests change of a server.
+type hooks struct {
+	// openStore opens the store, on a disk that fails for instance.
+	openStore func(engine.Options) (*engine.Engine, error)
+	// pings replaces how soon silent clients are asked, and how long they have to answer.
+	pings time.Duration
 }
 
 // WithDefaults returns a copy with the defaults for everything that is not set.
@@ -59,6 +70,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.hooks.pings == 0 {
+		c.hooks.pings = 5 * time.Second
 	}
 	return c
 }

@@ -95,11 +95,12 @@ func mustPost(t testing.TB, s *server.Server, procedure, body string, headers ..
 	return answer
 }
 
-// severable dials connections that can be cut.
+// severable dials connections that can be cut, and muted.
 type severable struct {
 	mu struct {
 		sync.Mutex
 		conns []net.Conn
+		muted bool
 	}
 }
 
@@ -110,7 +111,7 @@ func (d *severable) dial(ctx context.Context, network, addr string) (net.Conn, e
 		d.mu.conns = append(d.mu.conns, conn)
 		d.mu.Unlock()
 	}
-	return conn, err
+	return &mutable{conn, d}, err
 }
 
 func (d *severable) sever() {
@@ -120,6 +121,28 @@ func (d *severable) sever() {
 		_ = conn.Close()
 	}
 	d.mu.conns = nil
+}
+
+func (d *severable) mute() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.muted = true
+}
+
+// mutable is a connection whose writing can be muted.
+type mutable struct {
+	net.Conn
+	of *severable
+}
+
+func (c *mutable) Write(p []byte) (int, error) {
+	c.of.mu.Lock()
+	muted := c.of.mu.muted
+	c.of.mu.Unlock()
+	if muted {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
 }
 
 // eventually waits until a condition holds.
@@ -156,4 +179,26 @@ func detailOf(err error) *fluxv1.ErrorDetail {
 		}
 	}
 	return nil
+}
+
+// get returns the status and the body at a path.
+func get(t testing.TB, s *server.Server, path string, headers ...string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
 }

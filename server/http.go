@@ -14,15 +14,13 @@ import (
 )
 
 // Settings of HTTP/2. A busy stream fills a window of net/http's default size, 1 MiB per connection, before the first
-// acknowledgement is back. Pings find clients that are gone without a word; those whose process died on a machine that lives
-// are seen at once.
+// acknowledgement is back. Besides, pings find clients that are gone without a word; those whose process died on a machine
+// that lives are seen at once.
 const (
 	maxConcurrentStreams = 20_000
 	connectionWindow     = 4<<20 - 1 // the most that net/http takes
 	streamWindow         = 2 << 20
 	maxFrameBytes        = 1 << 20
-	pingAfter            = 5 * time.Second
-	pingTimeout          = 5 * time.Second
 	headerTimeout        = 10 * time.Second
 	maxHeaderBytes       = 64 << 10
 )
@@ -35,31 +33,35 @@ type httpActor struct {
 	server     *http.Server
 	listener   net.Listener
 	endStreams func()
+	clients    *connections
 	cutOnce    sync.Once
 	cutOff     chan struct{}
 }
 
-func newHTTPActor(listener net.Listener, handler http.Handler, endStreams func(), logger *slog.Logger) *httpActor {
+func newHTTPActor(listener net.Listener, handler http.Handler, endStreams func(), c Config) *httpActor {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	clients := newConnections()
 	return &httpActor{
 		listener:   listener,
 		endStreams: endStreams,
+		clients:    clients,
 		cutOff:     make(chan struct{}),
 		server: &http.Server{
 			Handler:           handler,
+			ConnState:         clients.note,
 			Protocols:         protocols,
 			ReadHeaderTimeout: headerTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+			ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 			HTTP2: &http.HTTP2Config{
 				MaxConcurrentStreams:          maxConcurrentStreams,
 				MaxReceiveBufferPerConnection: connectionWindow,
 				MaxReceiveBufferPerStream:     streamWindow,
 				MaxReadFrameSize:              maxFrameBytes,
-				SendPingTimeout:               pingAfter,
-				PingTimeout:                   pingTimeout,
+				SendPingTimeout:               c.hooks.pings,
+				PingTimeout:                   c.hooks.pings,
 			},
 		},
 	}
@@ -75,22 +77,28 @@ func (h *httpActor) run() error {
 	return fmt.Errorf("serve http: %w", err)
 }
 
-// interrupt ends the streams and waits for calls under way, until they are cut off.
+// interrupt ends the streams and waits until the clients have read their last answers, or calls are cut off. Waiting for
+// http.Server.Shutdown alone would take a second, which it leaves to every client of HTTP/2, idle or not.
 func (h *httpActor) interrupt() {
+	drained := h.clients.drained()
 	h.endStreams()
 	ctx, cancel := context.WithTimeout(context.Background(), cutAfter)
 	defer cancel()
-	go func() {
-		select {
-		case <-h.cutOff:
-			cancel()
-		case <-ctx.Done():
+	ended := make(chan error, 1)
+	go func() { ended <- h.server.Shutdown(ctx) }()
+	select {
+	case err := <-ended:
+		if err == nil {
+			return
 		}
-	}()
-	if h.server.Shutdown(ctx) != nil {
-		// It closes what the process is about to leave; whoever calls has been told that this ends badly.
-		_ = h.server.Close()
+		ended <- err
+	case <-drained:
+	case <-h.cutOff:
 	}
+	// What is left is idle, or was to be cut off: there is nothing to tell about its end.
+	_ = h.server.Close()
+	cancel()
+	<-ended
 }
 
 // cut cuts calls under way off.

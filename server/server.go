@@ -78,7 +78,10 @@ func (s *Server) open(ctx context.Context) (err error) {
 
 func (s *Server) openEngine() (*engine.Engine, error) {
 	options := engine.Options{Clock: s.config.Clock, CacheBytes: s.config.CacheBytes, Logger: s.config.Logger}
-	if s.config.Dir == "" {
+	switch {
+	case s.config.hooks.openStore != nil:
+		return s.config.hooks.openStore(options)
+	case s.config.Dir == "":
 		return engine.OpenMemory(options)
 	}
 	e, err := engine.Open(s.config.Dir, options)
@@ -109,7 +112,7 @@ func (s *Server) wire(tokens *auth.Tokens) {
 		BackupDir: filepath.Join(c.Dir, backupDir), Version: Version(), Observer: s.metrics, Logger: c.Logger, Clock: c.Clock,
 	})
 	s.metrics.register(consumerCollector{s.native})
-	s.http = newHTTPActor(s.listener, s.handler(), s.native.EndStreams, c.Logger)
+	s.http = newHTTPActor(s.listener, s.handler(), s.native.EndStreams, c)
 	janitor := &janitor{engine: s.engine, logs: s.logs, every: c.RetentionEvery, clock: c.Clock, logger: c.Logger}
 	s.group = group{
 		ended: s.interrupt,

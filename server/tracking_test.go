@@ -23,6 +23,8 @@ type tracker struct {
 	ended   chan error
 	// sever breaks the connection, as the operating system does when a process is killed.
 	sever func()
+	// mute makes the connection swallow what is written.
+	mute func()
 }
 
 func track(t *testing.T, s *server.Server, open *fluxv1.Tracker) *tracker {
@@ -38,7 +40,7 @@ func track(t *testing.T, s *server.Server, open *fluxv1.Tracker) *tracker {
 	if err := stream.Send(request); err != nil {
 		t.Fatal(err)
 	}
-	tr := &tracker{stream, make(chan *fluxv1.Batch, 100), make(chan uint64, 100), make(chan error, 1), dialer.sever}
+	tr := &tracker{stream, make(chan *fluxv1.Batch, 100), make(chan uint64, 100), make(chan error, 1), dialer.sever, dialer.mute}
 	go tr.receive()
 	return tr
 }
@@ -149,6 +151,21 @@ func TestSegmentsMoveWithinASecondWhenAConnectionBreaks(t *testing.T) {
 	}
 	if n := countMessages(t, got); n != message.Segments {
 		t.Errorf("b was given %d messages in %v, want all that a had not handled", n, got.GetSegments())
+	}
+}
+
+// A machine that loses its power or its network closes no connection.
+func TestSegmentsMoveWhenAClientFallsSilent(t *testing.T) {
+	t.Parallel()
+	s := start(t, server.WithPings(server.Config{}, 300*time.Millisecond))
+	beginning := int64(-1)
+	silent := track(t, s, &fluxv1.Tracker{Log: "event", Consumer: "c", TrackerId: "a", LastIndex: &beginning})
+	publishTo(t, s, "event")
+	next(t, "batch", silent.batches)
+	silent.mute()
+	other := track(t, s, &fluxv1.Tracker{Log: "event", Consumer: "c", TrackerId: "b", LastIndex: &beginning})
+	if n := countMessages(t, next(t, "batch of the other", other.batches)); n != message.Segments {
+		t.Errorf("the other was given %d messages, want all", n)
 	}
 }
 
