@@ -133,11 +133,15 @@ func (d *demo) appended(ctx context.Context) (int, message.Index, error) {
 
 // crash kills an instance of delays, sees its segments move, and starts another.
 func (d *demo) crash(ctx context.Context) error {
+	flown, _, err := d.appended(ctx)
+	if err != nil {
+		return err
+	}
 	killed := time.Now()
 	if err := d.service("delays-1").kill(); err != nil {
 		return err
 	}
-	d.tell(d.err.red("✗"), "delays-1", "killed (SIGKILL) in the middle of its work")
+	d.tell(d.err.red("✗"), "delays-1", "killed (SIGKILL) after %s", plural(flown, "flight"))
 	trackers, err := d.trackers(ctx, "delays-2")
 	if err != nil {
 		return err

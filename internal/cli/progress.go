@@ -60,6 +60,14 @@ func (p *progress) drawLocked() {
 		bar := strings.Repeat("█", full) + p.screen.dim(strings.Repeat("░", barWidth-full))
 		text = fmt.Sprintf("%s %3.0f%%  %s of %s", bar, part*100, text, p.format(p.mu.total))
 	}
-	rate := float64(p.mu.done) / max(time.Since(p.began).Seconds(), 0.001)
-	fmt.Fprintf(p.screen, "\r\x1b[K%s %s  %s", p.what, text, p.screen.dim(p.format(int64(rate))+"/s"))
+	fmt.Fprintf(p.screen, "\r\x1b[K%s %s  %s", p.what, text, p.screen.dim(p.rateLocked()))
+}
+
+// rateLocked is how much is done in a second, once that can be told.
+func (p *progress) rateLocked() string {
+	passed := time.Since(p.began)
+	if passed < 4*redrawEvery {
+		return ""
+	}
+	return p.format(int64(float64(p.mu.done)/passed.Seconds())) + "/s"
 }
