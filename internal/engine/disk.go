@@ -18,24 +18,35 @@ import (
 //   - The files stay as they are, as after a power cut at that moment. Nothing is written, renamed or removed any more.
 //   - Writing the log and the manifest appears to succeed. Nobody is told that it did: the failure is set before Pebble goes
 //     on, and whoever answers a caller looks at it.
-//   - Tables must be readable once written, so they cannot be pretended. Who creates one waits until the engine closes.
+//   - Tables must be readable once written, so they cannot be pretended. Who writes one waits for ever, holding nothing that
+//     readers need. Open and Close leave Pebble behind when it waits for that.
 //
 // Only files right in the directory of the store are its own. Others, such as those of a checkpoint, fail as usual.
 type disk struct {
 	vfs.FS
 	dir     string
 	failure *failure
+	lock    io.Closer
 
-	waiting  chan struct{} // closed when somebody waits to create a table
+	waiting  chan struct{} // closed when somebody waits for ever
 	waitOnce sync.Once
-	released chan struct{} // closed when nobody must wait any more
-	lock     io.Closer
 }
 
-var errStopped = errors.New("the store has stopped writing")
-
 func newDisk(fs vfs.FS, dir string, f *failure) *disk {
-	return &disk{FS: fs, dir: dir, failure: f, waiting: make(chan struct{}), released: make(chan struct{})}
+	return &disk{FS: fs, dir: dir, failure: f, waiting: make(chan struct{})}
+}
+
+// unlessWaiting calls f, which opens or closes Pebble. When somebody waits for ever it returns the failure instead. Pebble then
+// keeps some memory, but writes nothing, and the store is unlocked.
+func (d *disk) unlessWaiting(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-d.waiting:
+		return errors.Join(d.failure.get(), d.lock.Close())
+	}
 }
 
 func (d *disk) own(name string) bool { return name == d.dir || d.PathDir(name) == d.dir }
@@ -67,17 +78,15 @@ func (d *disk) openFor(name string, open func() (vfs.File, error)) (file vfs.Fil
 	case d.write(func() error { file, err = open(); return err }):
 	case table:
 		d.wait()
-		return nil, errStopped
 	default:
 		file = vfs.NewMemFile(nil)
 	}
 	return &diskFile{File: file, disk: d, table: table}, nil
 }
 
-// wait blocks until the engine closes.
 func (d *disk) wait() {
 	d.waitOnce.Do(func() { close(d.waiting) })
-	<-d.released
+	select {}
 }
 
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -145,35 +154,41 @@ type diskFile struct {
 	table bool
 }
 
-func (f *diskFile) write(change func() error) error {
+func (f *diskFile) write(change func() error) {
 	if !f.disk.write(change) && f.table {
-		return errStopped
+		f.disk.wait()
 	}
-	return nil
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
-	err := f.write(func() error { _, err := f.File.Write(p); return err })
-	return len(p), err
+	f.write(func() error { _, err := f.File.Write(p); return err })
+	return len(p), nil
 }
 
 func (f *diskFile) WriteAt(p []byte, at int64) (int, error) {
-	err := f.write(func() error { _, err := f.File.WriteAt(p, at); return err })
-	return len(p), err
+	f.write(func() error { _, err := f.File.WriteAt(p, at); return err })
+	return len(p), nil
 }
 
-func (f *diskFile) Sync() error     { return f.write(f.File.Sync) }
-func (f *diskFile) SyncData() error { return f.write(f.File.SyncData) }
+func (f *diskFile) Sync() error {
+	f.write(f.File.Sync)
+	return nil
+}
+
+func (f *diskFile) SyncData() error {
+	f.write(f.File.SyncData)
+	return nil
+}
 
 func (f *diskFile) SyncTo(length int64) (full bool, err error) {
-	err = f.write(func() (err error) { full, err = f.File.SyncTo(length); return err })
-	return full, err
+	f.write(func() (err error) { full, err = f.File.SyncTo(length); return err })
+	return full, nil
 }
 
 // Close gives the file back in any case.
 func (f *diskFile) Close() error {
 	if err := f.File.Close(); err != nil {
-		return f.write(func() error { return err })
+		f.write(func() error { return err })
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	options   Options
 	db        *pebble.DB
-	disk      *disk      // nil when opened for reading only
+	disk      *disk
 	sequencer *sequencer // nil when opened for reading only
 	failure   *failure
 	view      atomic.Pointer[View]
@@ -259,10 +259,7 @@ func (e *Engine) Close() error {
 	}
 	e.publish(closedView())
 	e.views.Wait()
-	if e.disk != nil {
-		close(e.disk.released)
-	}
-	return e.db.Close()
+	return e.closePebble()
 }
 
 var _ io.Closer = (*Engine)(nil)

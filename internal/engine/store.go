@@ -45,36 +45,38 @@ func (e *Engine) open(dir string) error {
 	case !found && e.options.ReadOnly: // Pebble would put its lock there before it finds out
 		return fmt.Errorf("%w: no store in it", os.ErrNotExist)
 	}
-	disk := newDisk(fs, dir, e.failure)
-	if err := e.openPebble(dir, disk); err != nil || e.options.ReadOnly {
+	e.disk = newDisk(fs, dir, e.failure)
+	if err := e.openPebble(dir); err != nil || e.options.ReadOnly {
 		return err
 	}
-	e.disk = disk
-	err := writeVersion(disk, dir)
+	err := writeVersion(e.disk, dir)
 	if err = errors.Join(err, e.failure.get()); err != nil {
-		close(disk.released)
-		return errors.Join(err, e.db.Close())
+		return errors.Join(err, e.closePebble())
 	}
 	return nil
 }
 
-// openPebble opens Pebble. When the disk fails while it recovers what was not in tables yet, Pebble would try for ever to make
-// a table of it. It is then left behind, waiting: it keeps some memory, but writes nothing, and the store is unlocked.
-func (e *Engine) openPebble(dir string, disk *disk) error {
-	opened := make(chan error, 1)
-	go func() {
+func (e *Engine) openPebble(dir string) error {
+	var db *pebble.DB
+	err := e.disk.unlessWaiting(func() (err error) {
 		cache := pebble.NewCache(e.options.CacheBytes)
 		defer cache.Unref()
-		db, err := pebble.Open(dir, e.pebbleOptions(disk, cache))
-		e.db = db
-		opened <- err
-	}()
-	select {
-	case err := <-opened:
+		db, err = pebble.Open(dir, e.pebbleOptions(e.disk, cache))
 		return err
-	case <-disk.waiting:
-		return errors.Join(e.failure.get(), disk.lock.Close())
+	})
+	if err != nil {
+		return err
 	}
+	e.db = db
+	return nil
+}
+
+// closePebble closes Pebble. After a disk failure it succeeds too, for there is nothing to be done about it.
+func (e *Engine) closePebble() error {
+	if err := e.disk.unlessWaiting(e.db.Close); !errors.Is(err, ErrReadOnly) {
+		return err
+	}
+	return nil
 }
 
 func (e *Engine) pebbleOptions(fs vfs.FS, cache *pebble.Cache) *pebble.Options {

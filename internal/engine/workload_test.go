@@ -50,7 +50,7 @@ type workload struct {
 type client struct {
 	number  int
 	answers []answer // guarded by workload.mu
-	err     error    // the first error; set before run returns
+	err     error    // set before wg is done
 }
 
 // answer is the first indexes of the appends of a transaction.
@@ -99,17 +99,24 @@ func (w *workload) options(fs vfs.FS) engine.Options {
 
 func (w *workload) start(e *engine.Engine) {
 	for _, c := range w.clients {
-		w.wg.Go(func() { c.err = w.run(e, c) })
+		w.wg.Go(func() { c.err = w.send(e, c) })
 	}
 }
 
-// end stops the clients and returns the first error of each that has one.
-func (w *workload) end() (errs []error) {
+// run has the clients send n transactions more, or until each is refused one, and returns the error of each that was.
+func (w *workload) run(e *engine.Engine, n int) []error {
+	w.allow(n)
+	close(w.tokens)
+	w.start(e)
+	return w.wait()
+}
+
+// end stops the clients and returns the error of each that was refused.
+func (w *workload) end() []error {
 	close(w.stop)
 	return w.wait()
 }
 
-// wait returns when all clients have ended.
 func (w *workload) wait() (errs []error) {
 	w.wg.Wait()
 	for _, c := range w.clients {
@@ -120,8 +127,8 @@ func (w *workload) wait() (errs []error) {
 	return errs
 }
 
-// run sends transactions, up to four at a time, until one is refused or the workload ends.
-func (w *workload) run(e *engine.Engine, c *client) error {
+// send sends transactions, up to four at a time, until one is refused or the workload ends.
+func (w *workload) send(e *engine.Engine, c *client) error {
 	r := rand.New(rand.NewPCG(w.seed, uint64(c.number)+1))
 	results := make(chan error, 4)
 	flying := 0
@@ -129,7 +136,10 @@ func (w *workload) run(e *engine.Engine, c *client) error {
 		select {
 		case <-w.stop:
 			return drain(results, flying)
-		case <-w.tokens:
+		case _, more := <-w.tokens:
+			if !more {
+				return drain(results, flying)
+			}
 		}
 		once := w.transaction(c, n, r)
 		tx := &engine.Transaction{Namespace: ns, Operations: []engine.Operation{once}}
