@@ -6,9 +6,12 @@ import (
 	"log/slog"
 
 	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/eventstore"
+	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/position"
 	"github.com/flux-go/flux/internal/producer"
+	"github.com/flux-go/flux/internal/schedule"
 )
 
 // Report is what Check found in a store.
@@ -40,7 +43,10 @@ func Check(ctx context.Context, dir string, progress func(Report)) (report Repor
 			progress(newReport(f, logs))
 		}
 	}
-	figures, err := view.Verify(ctx, []engine.Check{logs, position.NewCheck(), producer.NewCheck()}, tell)
+	checks := []engine.Check{
+		logs, position.NewCheck(), producer.NewCheck(), eventstore.NewCheck(), keyvalue.NewCheck(), schedule.NewCheck(),
+	}
+	figures, err := view.Verify(ctx, checks, tell)
 	if errors.Is(err, engine.ErrCorrupt) {
 		err = nil // a problem like others, and reported as one
 	}

@@ -16,7 +16,6 @@ import (
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 	"github.com/flux-go/flux/internal/engine"
-	"github.com/flux-go/flux/message"
 	"github.com/flux-go/flux/server"
 )
 
@@ -66,48 +65,32 @@ func TestSecondServerOnAPortOrADirectoryIsRefused(t *testing.T) {
 	mustPost(t, s, fluxv1connect.LogServiceAppendProcedure, `{"log":"event","messages":[{"type":"a"}]}`)
 }
 
-// publisher sends numbered transactions of one message, and sends again on the next stream what was not answered.
+// publisher sends numbered transactions of one message, whose type is the number, and sends again on the next stream what was not answered.
 type publisher struct {
 	producer []byte
-	next     uint64              // number of the next transaction that was never sent
-	open     map[uint64]struct{} // sent and not answered
-	answered int
+	mu       struct {
+		sync.Mutex
+		next     uint64              // number of the next transaction that was never sent
+		open     map[uint64]struct{} // sent and not answered
+		answered uint64
+	}
+}
+
+func newPublisher() *publisher {
+	p := &publisher{producer: []byte("0123456789abcdef")}
+	p.mu.next, p.mu.open = 1, make(map[uint64]struct{})
+	return p
 }
 
 // run publishes over one stream until it ends, and returns why.
-func (p *publisher) run(ctx context.Context, client fluxv1connect.LogServiceClient, block []byte) error {
+func (p *publisher) run(ctx context.Context, client fluxv1connect.LogServiceClient) error {
+	ctx, cancel := context.WithCancel(ctx)
 	stream := client.Publish(ctx)
-	window, ended := make(chan struct{}, 64), make(chan struct{})
-	var mu sync.Mutex
-	go func() {
-		defer stream.CloseRequest() //nolint:errcheck // the stream has ended
-		for sequence := p.lowest(&mu); ; sequence++ {
-			select {
-			case window <- struct{}{}:
-			case <-ended:
-				return
-			}
-			mu.Lock()
-			_, sent := p.open[sequence]
-			again := sent || sequence >= p.next
-			if again {
-				p.open[sequence], p.next = struct{}{}, max(p.next, sequence+1)
-			}
-			mu.Unlock()
-			if !again {
-				<-window
-				continue
-			}
-			tx := &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{{Log: "event", Blocks: block}}}
-			request := &fluxv1.PublishRequest{
-				Producer: p.producer, Sequence: sequence, AnsweredThrough: p.lowest(&mu) - 1, Transaction: tx,
-			}
-			if stream.Send(request) != nil {
-				return
-			}
-		}
-	}()
-	defer close(ended)
+	window := make(chan struct{}, 64)
+	var sending sync.WaitGroup
+	sending.Go(func() { p.send(ctx, stream, window) })
+	defer sending.Wait()
+	defer cancel()
 	for {
 		answer, err := stream.Receive()
 		if err != nil {
@@ -116,43 +99,84 @@ func (p *publisher) run(ctx context.Context, client fluxv1connect.LogServiceClie
 		if answer.GetError() != nil {
 			return errors.New(answer.GetError().GetMessage())
 		}
-		mu.Lock()
-		delete(p.open, answer.GetSequence())
-		p.answered++
-		mu.Unlock()
+		p.mu.Lock()
+		delete(p.mu.open, answer.GetSequence())
+		p.mu.answered++
+		p.mu.Unlock()
 		<-window
 	}
 }
 
-func (p *publisher) lowest(mu *sync.Mutex) uint64 {
-	mu.Lock()
-	defer mu.Unlock()
-	lowest := p.next
-	for sequence := range p.open {
+type publishStream = connect.BidiStreamForClient[fluxv1.PublishRequest, fluxv1.PublishResponse]
+
+// send sends what is open, then more and more.
+func (p *publisher) send(ctx context.Context, stream *publishStream, window chan struct{}) {
+	for sequence := p.lowest(); ; sequence++ {
+		if !p.take(sequence) {
+			continue
+		}
+		select {
+		case window <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		messages := []*fluxv1.Message{{Type: strconv.FormatUint(sequence, 10)}}
+		err := stream.Send(&fluxv1.PublishRequest{
+			Producer: p.producer, Sequence: sequence, AnsweredThrough: p.lowest() - 1,
+			Transaction: &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{{Log: "event", Messages: messages}}},
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+// lowest is the lowest number that was not answered.
+func (p *publisher) lowest() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lowest := p.mu.next
+	for sequence := range p.mu.open {
 		lowest = min(lowest, sequence)
 	}
 	return lowest
+}
+
+// take opens a number, and returns false when it was answered before.
+func (p *publisher) take(sequence uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, open := p.mu.open[sequence]; !open && sequence < p.mu.next {
+		return false
+	}
+	p.mu.open[sequence] = struct{}{}
+	p.mu.next = max(p.mu.next, sequence+1)
+	return true
+}
+
+// counts returns how many transactions were sent, at least once, and how many were answered.
+func (p *publisher) counts() (sent, answered uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.next - 1, p.mu.answered
 }
 
 // The server is shut down in the middle of publishing, several times; the publisher sends again what was not answered.
 func TestNothingIsLostOrRepeatedOverShutdownsUnderLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	one := block(t, 1, "m", message.LZ4)
-	p := &publisher{producer: []byte("0123456789abcdef"), next: 1, open: map[uint64]struct{}{}}
+	p := newPublisher()
 	for range 5 {
 		s, err := server.Start(context.Background(), server.Config{Dir: dir, Listen: "127.0.0.1:0"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := logClient(t, s)
+		_, before := p.counts()
 		ended := make(chan error, 1)
-		target := p.answered + 200
-		go func() { ended <- p.run(t.Context(), client, one) }()
-		watch := logClient(t, s)
-		eventually(t, "published under load", func() bool {
-			answer, err := watch.ListLogs(t.Context(), connect.NewRequest(&fluxv1.ListLogsRequest{}))
-			return err == nil && len(answer.Msg.GetLogs()) == 1 && int(answer.Msg.GetLogs()[0].GetAppendedMessages()) > target
+		go func() { ended <- p.run(t.Context(), logClient(t, s)) }()
+		eventually(t, "many were answered", func() bool {
+			_, answered := p.counts()
+			return answered > before+200
 		})
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
@@ -161,39 +185,40 @@ func TestNothingIsLostOrRepeatedOverShutdownsUnderLoad(t *testing.T) {
 	}
 	s := start(t, server.Config{Dir: dir})
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	sent := p.next - 1
-	resent := make(chan error, 1)
-	client := logClient(t, s)
-	go func() { resent <- p.run(ctx, client, one) }()
-	// The stream goes on with new messages; they come after those that are sent again.
-	eventually(t, "all were stored", func() bool {
-		logs := mustPost(t, s, fluxv1connect.LogServiceListLogsProcedure, `{}`)["logs"].([]any)
-		n, err := strconv.ParseUint(logs[0].(map[string]any)["appendedMessages"].(string), 10, 64)
-		return err == nil && n > sent+100
-	})
+	sentBefore, _ := p.counts()
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx, logClient(t, s)) }()
+	eventually(t, "all was sent again, and answered", func() bool { return p.lowest() > sentBefore })
 	cancel()
-	<-resent
-	if uint64(p.answered+len(p.open)) != p.next-1 {
-		t.Fatalf("%d answered and %d open of %d", p.answered, len(p.open), p.next-1)
+	next(t, "end of the stream", ended)
+	sent, answered := p.counts()
+	types := readTypes(t, s)
+	for i, got := range types {
+		if want := strconv.Itoa(i + 1); got != want {
+			t.Fatalf("message %s is stored where %s should be", got, want)
+		}
 	}
-	if n := countLog(t, s); n < p.answered || n > int(p.next-1) {
-		t.Errorf("%d messages are stored, %d were answered of %d", n, p.answered, p.next-1)
+	if stored := uint64(len(types)); stored < answered || stored > sent {
+		t.Errorf("%d messages are stored, %d were answered of %d", stored, answered, sent)
 	}
 }
 
-// countLog returns the number of messages in the log of events.
-func countLog(t *testing.T, s *server.Server) int {
+// readTypes returns the types of all events.
+func readTypes(t *testing.T, s *server.Server) []string {
 	t.Helper()
-	client, n := logClient(t, s), 0
+	client := logClient(t, s)
 	request := &fluxv1.ReadRequest{Log: "event", MaxSize: 10_000}
+	var types []string
 	for {
 		answer, err := client.Read(t.Context(), connect.NewRequest(request))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n += len(answer.Msg.GetMessages()); answer.Msg.GetCaughtUp() {
-			return n
+		for _, m := range answer.Msg.GetMessages() {
+			types = append(types, m.GetType())
+		}
+		if answer.Msg.GetCaughtUp() {
+			return types
 		}
 		request.Start = &fluxv1.ReadRequest_MinIndex{MinIndex: answer.Msg.GetNextIndex()}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/native"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/internal/tracking"
 )
 
@@ -106,6 +107,7 @@ func (s *Server) wire(tokens *auth.Tokens) {
 	c := s.config
 	s.logs = messagelog.New(s.engine)
 	followers := tracking.New(s.engine, s.logs, position.New(s.engine), tracking.Options{Clock: c.Clock, Logger: c.Logger})
+	scheduler := schedule.NewScheduler(s.engine, schedule.Options{Clock: c.Clock, Logger: c.Logger})
 	s.metrics = newMetrics(s.engine)
 	s.native = native.New(native.Options{
 		Engine: s.engine, Logs: s.logs, Tracking: followers, Tokens: tokens, MaxMessageBytes: c.MaxMessageBytes,
@@ -118,6 +120,7 @@ func (s *Server) wire(tokens *auth.Tokens) {
 		ended: s.interrupt,
 		actors: []actor{
 			untilCanceled("tracking", followers.Run),
+			untilCanceled("scheduler", scheduler.Run),
 			untilCanceled("janitor", janitor.run),
 			s.http.actor(),
 		},
