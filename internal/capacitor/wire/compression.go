@@ -63,7 +63,7 @@ const (
 	zstdMaxWindow = 128 << 20
 )
 
-// Decompress returns the content of a websocket message of at most maxBytes, which may alias data. Errors are ErrTooLarge
+// Decompress returns the content of a websocket message, of at most maxBytes, in memory of its own. Errors are ErrTooLarge
 // and ErrMalformed.
 func Decompress(data []byte, c Compression, maxBytes int) ([]byte, error) {
 	switch {
@@ -78,7 +78,7 @@ func Decompress(data []byte, c Compression, maxBytes int) ([]byte, error) {
 	case len(data) > maxBytes:
 		return nil, tooLarge(len(data), maxBytes)
 	}
-	return data, nil
+	return bytes.Clone(data), nil
 }
 
 func tooLarge(n, maxBytes int) error {
@@ -100,7 +100,7 @@ func decompressHeader(data []byte, maxBytes int) ([]byte, error) {
 		if n != len(content) {
 			return nil, fmt.Errorf("%w: %d bytes, %d announced", ErrMalformed, len(content), n)
 		}
-		return content, nil
+		return bytes.Clone(content), nil
 	case headerLZ4:
 		return unpackLZ4(content, n)
 	case headerZstd:

@@ -182,20 +182,17 @@ func (a *array) next() bool {
 // quoted takes a string without its quotes and with its escapes undone. It aliases data unless there were any.
 func (r *jsonReader) quoted() []byte {
 	r.at++
-	start := r.at
-	for {
-		end := bytes.IndexByte(r.data[r.at:], '"')
-		if end < 0 {
-			r.fail("a string does not end")
-			return nil
-		}
-		text := r.data[start : r.at+end]
-		if escape := bytes.IndexByte(text[r.at-start:], '\\'); escape >= 0 {
-			return r.escaped(start, r.at+escape)
-		}
-		r.at += end + 1
-		return text
+	rest := r.data[r.at:]
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 {
+		r.fail("a string does not end")
+		return nil
 	}
+	if escape := bytes.IndexByte(rest[:end], '\\'); escape >= 0 {
+		return r.escaped(r.at, r.at+escape)
+	}
+	r.at += end + 1
+	return rest[:end]
 }
 
 // escaped is quoted for a string with an escape at the given place.

@@ -26,9 +26,8 @@ type Base struct {
 	// Err says why the request cannot be carried out although its ID could be read, wrapping ErrMalformed.
 	Err error
 
-	command    bool
-	hasID      bool
-	guaranteed bool
+	command bool
+	hasID   bool
 }
 
 // BaseOf returns what the request has in common with others.
