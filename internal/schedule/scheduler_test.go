@@ -26,7 +26,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 
 // wait lets time pass, and all that happens meanwhile.
 func wait(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -149,7 +149,7 @@ func TestPendingSchedulesSurviveARestart(t *testing.T) {
 		w.put("during", start.Add(time.Minute))
 		w.put("after", start.Add(time.Hour))
 		w.stop()
-		time.Sleep(10 * time.Minute)
+		<-time.After(10 * time.Minute)
 		w.start(fs)
 		synctest.Wait()
 		got := w.wantLog("during")
