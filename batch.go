@@ -49,10 +49,9 @@ type part struct {
 	mine     [][]int32 // places of the messages of each worker
 }
 
-// batchPool makes batches. With reuse, memory of messages is used again as soon as their batch is settled.
+// batchPool makes batches. Memory of messages is used again as soon as their batch is settled.
 type batchPool struct {
 	workers int
-	reuse   bool
 
 	mu struct {
 		sync.Mutex
@@ -95,9 +94,6 @@ func (p *batchPool) part(block message.Block, first message.Index) *part {
 
 // give takes back the memory of a settled batch.
 func (p *batchPool) give(b *batch) {
-	if !p.reuse {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.parts = append(p.mu.parts, b.parts...)

@@ -17,6 +17,7 @@ type Invocation struct {
 	session *session
 	batch   *batch
 	message *message.Message
+	copied  message.Message // what message points to, unless it points into memory of the batch
 
 	mu      sync.Mutex
 	over    bool
@@ -39,8 +40,8 @@ func Current(ctx context.Context) *Invocation {
 	return i
 }
 
-// Message returns the message that is handled. It must not be changed. With [HandleRaw] it is valid until the handler
-// returns.
+// Message returns the message that is handled. It must not be changed. Its payload is valid until the handler returns; with
+// [HandleRaw] that is true of the whole message.
 func (i *Invocation) Message() *message.Message { return i.message }
 
 // Log returns the log that the message was read from.
@@ -57,12 +58,6 @@ func (i *Invocation) Segments() message.SegmentRange { return i.batch.segments }
 
 // User returns the user on whose behalf the message was published, see [WithUser].
 func (i *Invocation) User() string { return i.message.Metadata[metaUser] }
-
-func (i *Invocation) reset(b *batch, m *message.Message) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.batch, i.message, i.over, i.outputs = b, m, false, nil
-}
 
 // keep adds messages to the outputs of an atomic consumer, and returns false when they are to be published at once.
 func (i *Invocation) keep(log message.Log, messages []*message.Message) bool {

@@ -54,7 +54,7 @@ func newSession(t *tracker, stream trackStream, ctx context.Context) *session {
 	s := &session{
 		tracker: t, stream: stream, ctx: ctx,
 		stopped: make(chan struct{}), settled: make(chan struct{}, 1), saved: make(chan struct{}, 1),
-		batches: batchPool{workers: t.Trackers, reuse: len(t.table.byKind) == 0},
+		batches: batchPool{workers: t.Trackers},
 	}
 	for range t.Trackers {
 		s.workers = append(s.workers, make(chan *batch, trackWindow))

@@ -12,7 +12,10 @@ import (
 
 // work is a worker: it handles the messages of its segments, batch by batch, until the session stops.
 func (s *session) work(worker int) {
-	w := &workplace{session: s, number: worker}
+	w := &workplace{session: s, number: worker, observe: s.app.config.OnHandled}
+	if len(s.table.byKind) == 0 && !s.Atomic {
+		w.again = &Invocation{Context: s.ctx, session: s}
+	}
 	for {
 		select {
 		case b := <-s.workers[worker]:
@@ -33,8 +36,9 @@ func (s *session) work(worker int) {
 // workplace is what a worker works with.
 type workplace struct {
 	*session
-	number int
-	again  *Invocation // of whole logs, whose messages are used again too
+	number  int
+	observe func(Handled)
+	again   *Invocation // what handlers of whole logs get; nil when there are others
 }
 
 // batch handles the messages of a batch that are this worker's.
@@ -74,11 +78,15 @@ func (w *workplace) message(b *batch, m *message.Message) {
 
 // call calls a handler, again if it fails and the policy says so, and publishes its answer.
 func (w *workplace) call(b *batch, m *message.Message, h *handler) {
-	inv, result, err := w.attempt(b, m, h)
-	if err != nil {
-		inv, result, err = w.retry(b, m, h, inv, result, err)
+	inv := w.invocation(b, m)
+	result, err := w.attempt(inv, h)
+	if err == nil && inv == w.again {
+		return // the usual case of a handler of a whole log, which has to be fast
 	}
-	if b.failed.Load() && err != nil {
+	if err != nil {
+		result, err = w.retry(inv, h, result, err)
+	}
+	if b.failed.Load() {
 		return
 	}
 	if err != nil {
@@ -98,24 +106,22 @@ func (w *workplace) call(b *batch, m *message.Message, h *handler) {
 
 // retry calls the handler again as long as the policy wants that. When the session stops meanwhile, the batch fails: its
 // position must not pass the message.
-func (w *workplace) retry(
-	b *batch, m *message.Message, h *handler, inv *Invocation, result any, err error,
-) (*Invocation, any, error) {
+func (w *workplace) retry(inv *Invocation, h *handler, result any, err error) (any, error) {
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
 	wait := backoff{first: w.OnError.Backoff, longest: max(w.OnError.Backoff, time.Minute)}
 	for n := 0; err != nil && Retryable(err) && (n < w.OnError.Retries || w.OnError.Retries < 0); n++ {
-		w.app.log.Warn("handler failed, trying again", "error", w.explain(err), "type", m.Type, "index", int64(m.Index))
+		w.app.log.Warn("handler failed, trying again", "error", w.explain(err), "type", inv.message.Type, "index", int64(inv.message.Index))
 		if n == 0 {
 			defer w.cancelOnStop(cancel)()
 		}
 		if !wait.sleep(ctx) {
-			b.failed.Store(true)
-			return inv, result, err
+			inv.batch.failed.Store(true)
+			break
 		}
-		inv, result, err = w.attempt(b, m, h)
+		result, err = w.attempt(inv, h)
 	}
-	return inv, result, err
+	return result, err
 }
 
 // cancelOnStop calls cancel when the session stops, unless the returned function is called before.
@@ -132,32 +138,31 @@ func (w *workplace) cancelOnStop(cancel func()) func() {
 }
 
 // attempt calls a handler once. What a call that failed has published is dropped if the consumer is atomic.
-func (w *workplace) attempt(b *batch, m *message.Message, h *handler) (inv *Invocation, result any, err error) {
-	inv = w.invocation(b, m)
-	if w.app.config.OnHandled == nil {
+func (w *workplace) attempt(inv *Invocation, h *handler) (result any, err error) {
+	if w.observe == nil {
 		result, err = w.safely(inv, h)
 	} else {
 		start := time.Now()
 		result, err = w.safely(inv, h)
-		w.app.config.OnHandled(Handled{
-			Consumer: w.name, Log: w.table.log, Type: m.Type, Index: m.Index, Took: time.Since(start), Err: err,
+		w.observe(Handled{
+			Consumer: w.name, Log: w.table.log, Type: inv.message.Type, Index: inv.message.Index, Took: time.Since(start), Err: err,
 		})
 	}
 	if err != nil {
 		inv.drop()
 	}
-	return inv, result, err
+	return result, err
 }
 
-// invocation returns what a call of a handler knows. It is used again for handlers of whole logs, as their messages are.
+// invocation returns what a call of a handler knows. Handlers of whole logs, whose messages are not kept either, get the same
+// one again, unless it has to keep what they publish.
 func (w *workplace) invocation(b *batch, m *message.Message) *Invocation {
-	if !w.batches.reuse {
-		return &Invocation{Context: w.ctx, session: w.session, batch: b, message: m}
-	}
 	if w.again == nil {
-		w.again = &Invocation{Context: w.ctx, session: w.session}
+		inv := &Invocation{Context: w.ctx, session: w.session, batch: b, copied: *m}
+		inv.message = &inv.copied
+		return inv
 	}
-	w.again.reset(b, m)
+	w.again.batch, w.again.message = b, m
 	return w.again
 }
 
