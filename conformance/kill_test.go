@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -24,7 +26,12 @@ import (
 	"github.com/flux-go/flux/message"
 )
 
-func TestMain(m *testing.M) { process.Main(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(copierURL); url != "" {
+		log.Fatal(runCopier(url))
+	}
+	process.Main(m)
+}
 
 // Numbered is a message that can be told from all others.
 type Numbered struct {
@@ -40,8 +47,9 @@ var (
 const publishers = 2
 
 // TestCrashOfServerUnderLoad kills the server, as kill -9 does, again and again while clients publish and an atomic
-// consumer copies what they publish to a topic. In the end nothing that was acknowledged is missing, nothing was stored
-// twice although the clients send again what was not acknowledged, and the copy has each message once and in order.
+// consumer, a process that is killed too, copies what they publish to a topic. In the end nothing that was acknowledged is
+// missing, nothing was stored twice although the clients send again what was not acknowledged, and the copy has each message
+// once and in order.
 func TestCrashOfServerUnderLoad(t *testing.T) {
 	t.Parallel()
 	rounds := 20
@@ -52,7 +60,13 @@ func TestCrashOfServerUnderLoad(t *testing.T) {
 	for round := range rounds {
 		k.awaitProgress(t, round)
 		k.server.Kill()
+		if round%2 == 1 {
+			k.copier.kill()
+		}
 		k.start(t)
+		if round%2 == 1 {
+			k.copier = k.startCopier(t)
+		}
 	}
 	k.quiesce(t)
 
@@ -84,10 +98,12 @@ func checkOnceInOrder(t *testing.T, what string, numbers []int, atLeast int) {
 type killing struct {
 	dir, address string
 	server       *process.Server
+	copier       *copier
 	logs         fluxv1connect.LogServiceClient
 
 	acknowledged [publishers]atomic.Int64 // the highest number; publishers go up one by one
-	progressed   chan struct{}            // holds a signal when something was acknowledged
+	handled      atomic.Int64             // calls of the handler that copies
+	progressed   chan struct{}            // holds a signal when any of the two went up
 	stopPublish  context.CancelFunc
 	publishing   sync.WaitGroup
 }
@@ -98,7 +114,8 @@ func startKilling(t *testing.T) *killing {
 	k.start(t)
 	t.Cleanup(func() { k.server.Kill() })
 	k.logs = fluxv1connect.NewLogServiceClient(http.DefaultClient, k.server.URL)
-	k.startCopy(t)
+	k.copier = k.startCopier(t)
+	t.Cleanup(func() { k.copier.kill() })
 	ctx, cancel := context.WithCancel(t.Context())
 	k.stopPublish = cancel
 	for publisher := range publishers {
@@ -163,39 +180,86 @@ func (k *killing) publish(ctx context.Context, t *testing.T, app *flux.App, publ
 			return
 		}
 		k.acknowledged[publisher].Store(int64(n + batch))
-		select {
-		case k.progressed <- struct{}{}:
-		default:
-		}
+		k.signal()
 	}
 }
 
-// startCopy runs the consumer that copies.
-func (k *killing) startCopy(t *testing.T) {
-	t.Helper()
-	app := k.connect(t, "copier")
+func (k *killing) signal() {
+	select {
+	case k.progressed <- struct{}{}:
+	default:
+	}
+}
+
+// copierURL is the variable that makes a process of this test the copier, and tells it where the server is.
+const copierURL = "FLUX_COPIER_URL"
+
+// runCopier copies events to a topic until it is killed. It writes a byte for each message that it is about to copy.
+func runCopier(url string) error {
+	app, err := flux.Connect(context.Background(), flux.Config{Name: "copier", URL: url})
+	if err != nil {
+		return err
+	}
 	flux.HandleEvent(app.Consumer("copy", flux.Consumer{From: flux.Beginning, Atomic: true, MaxBatch: 100}),
-		func(ctx context.Context, n Numbered) error { return flux.PublishTo(ctx, app, copyLog, n, nil) })
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("copier: %v", err)
+		func(ctx context.Context, n Numbered) error {
+			if _, err := os.Stdout.Write([]byte{'.'}); err != nil {
+				return err
+			}
+			return flux.PublishTo(ctx, app, copyLog, n, nil)
+		})
+	return app.Run(context.Background())
+}
+
+// copier is a process that copies.
+type copier struct {
+	command *exec.Cmd
+	ended   chan struct{}
+}
+
+func (k *killing) startCopier(t *testing.T) *copier {
+	t.Helper()
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), copierURL+"="+k.server.URL)
+	command.Stderr = os.Stderr
+	stdout, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := &copier{command, make(chan struct{})}
+	go func() {
+		defer close(c.ended)
+		dots := make([]byte, 1<<10)
+		for {
+			n, err := stdout.Read(dots)
+			k.handled.Add(int64(n))
+			k.signal()
+			if err != nil {
+				_ = command.Wait() // it was killed
+				return
+			}
 		}
-	})
+	}()
+	return c
+}
+
+func (c *copier) kill() {
+	_ = c.command.Process.Kill() // fails when it is gone, and then nothing is copied any more
+	<-c.ended
 }
 
 // patience is how long anything may take before the test gives up.
 const patience = time.Minute
 
-// awaitProgress waits until a random number of publications was acknowledged, so that kills come at random moments.
+// awaitProgress waits until random numbers of publications were acknowledged and messages handled, so that kills come at
+// random moments, in the middle of both.
 func (k *killing) awaitProgress(t *testing.T, round int) {
 	t.Helper()
-	enough := k.total() + rand.Int64N(2000)
+	published, handled := k.total()+rand.Int64N(1000), k.handled.Load()+rand.Int64N(500)
 	late := time.After(patience)
-	for k.total() <= enough {
+	for k.total() <= published || k.handled.Load() <= handled {
 		select {
 		case <-k.progressed:
 		case <-late:
