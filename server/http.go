@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/flux-go/flux/internal/capacitor"
 )
 
 // Settings of HTTP/2. A busy stream fills a window of net/http's default size, 1 MiB per connection, before the first
@@ -22,6 +24,7 @@ const (
 	streamWindow         = 2 << 20
 	maxFrameBytes        = 1 << 20
 	headerTimeout        = 10 * time.Second
+	idleTimeout          = 5 * time.Minute // of connections without calls
 	maxHeaderBytes       = 64 << 10
 )
 
@@ -53,6 +56,7 @@ func newHTTPActor(listener net.Listener, handler http.Handler, endStreams func()
 			ConnState:         clients.note,
 			Protocols:         protocols,
 			ReadHeaderTimeout: headerTimeout,
+			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 			HTTP2: &http.HTTP2Config{
@@ -109,6 +113,9 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", s.health)
 	mux.Handle("GET /metrics", s.metricsHandler())
+	for _, path := range capacitor.Paths {
+		mux.Handle(path, s.capacitor)
+	}
 	mux.Handle("/", s.native.Handler())
 	return mux
 }

@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/flux-go/flux/internal/auth"
+	"github.com/flux-go/flux/internal/capacitor"
 	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/eventstore"
+	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/native"
 	"github.com/flux-go/flux/internal/position"
@@ -21,15 +24,17 @@ import (
 
 // Server is a running server. Safe for concurrent use.
 type Server struct {
-	config   Config
-	started  time.Time
-	engine   *engine.Engine
-	logs     *messagelog.Logs
-	native   *native.Service
-	metrics  *metrics
-	listener net.Listener
-	http     *httpActor
-	group    group
+	config  Config
+	started time.Time
+	engine  *engine.Engine
+	logs    *messagelog.Logs
+	native  *native.Service
+	// capacitor serves clients of Flux Capacitor and Fluxzero.
+	capacitor *capacitor.Handler
+	metrics   *metrics
+	listener  net.Listener
+	http      *httpActor
+	group     group
 
 	stopping chan struct{} // closed when it is to end
 	stop     sync.Once
@@ -106,7 +111,8 @@ const backupDir = "backup"
 func (s *Server) wire(tokens *auth.Tokens) {
 	c := s.config
 	s.logs = messagelog.New(s.engine)
-	followers := tracking.New(s.engine, s.logs, position.New(s.engine), tracking.Options{Clock: c.Clock, Logger: c.Logger})
+	positions := position.New(s.engine)
+	followers := tracking.New(s.engine, s.logs, positions, tracking.Options{Clock: c.Clock, Logger: c.Logger})
 	scheduler := schedule.NewScheduler(s.engine, schedule.Options{Clock: c.Clock, Logger: c.Logger})
 	s.metrics = newMetrics(s.engine)
 	s.native = native.New(native.Options{
@@ -114,6 +120,10 @@ func (s *Server) wire(tokens *auth.Tokens) {
 		BackupDir: filepath.Join(c.Dir, backupDir), Version: Version(), Observer: s.metrics, Logger: c.Logger, Clock: c.Clock,
 	})
 	s.metrics.register(consumerCollector{s.native})
+	s.capacitor = capacitor.New(capacitor.Options{
+		Engine: s.engine, Logs: s.logs, Positions: positions, Tracking: followers, Streams: eventstore.New(s.engine),
+		Values: keyvalue.New(s.engine), Schedules: schedule.New(s.engine), Tokens: tokens, Version: Version(), Logger: c.Logger, Clock: c.Clock,
+	})
 	s.http = newHTTPActor(s.listener, s.handler(), s.native.EndStreams, c)
 	janitor := &janitor{engine: s.engine, logs: s.logs, every: c.RetentionEvery, clock: c.Clock, logger: c.Logger}
 	s.group = group{
@@ -122,6 +132,7 @@ func (s *Server) wire(tokens *auth.Tokens) {
 			untilCanceled("tracking", followers.Run),
 			untilCanceled("scheduler", scheduler.Run),
 			untilCanceled("janitor", janitor.run),
+			untilCanceled("capacitor", s.capacitor.Run),
 			s.http.actor(),
 		},
 	}

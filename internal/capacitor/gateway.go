@@ -1,6 +1,7 @@
 package capacitor
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -65,13 +66,20 @@ func checkMessage(m *message.Message) error {
 	return nil
 }
 
+// blockBytes is the length at which a block is sealed: readers unpack blocks as a whole.
+const blockBytes = 1 << 20
+
 // pack adds messages to the writer, sealing blocks that are full and appending them to blocks.
 func pack(blocks []byte, w *message.BlockWriter, messages []message.Message) ([]byte, error) {
 	for i := range messages {
-		err := w.Add(&messages[i])
-		if err == message.ErrBlockFull { //nolint:errorlint // returned as it is
+		m := &messages[i]
+		if w.Len() > 0 && w.SizeBytes()+len(m.Payload) > blockBytes {
 			blocks = w.Seal(blocks, message.Snappy)
-			err = w.Add(&messages[i])
+		}
+		err := w.Add(m)
+		if errors.Is(err, message.ErrBlockFull) {
+			blocks = w.Seal(blocks, message.Snappy)
+			err = w.Add(m)
 		}
 		if err != nil {
 			return blocks, err
