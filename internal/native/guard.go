@@ -13,7 +13,7 @@ import (
 
 // guard stands before Connect and answers what Connect would answer without a word: unknown procedures, other methods than
 // POST, other content than it knows, streams over HTTP/1.1. It also bounds the bodies of requests without stream, and gives
-// the busy streams their [streamWriter].
+// streams that clients write to their [streamWriter].
 func (s *Service) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if status, err := s.refuse(r); err != nil {

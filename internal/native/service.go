@@ -2,9 +2,11 @@ package native
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -84,6 +86,7 @@ func (s *Service) Handler() http.Handler {
 	options := connect.WithHandlerOptions(append(codecs(),
 		connect.WithRequestGate(s.gate),
 		connect.WithInterceptors(interceptor{s}),
+		connect.WithRecover(s.recovered), // within the interceptor, so that the call is counted and answered like others
 		connect.WithReadMaxBytes(s.maxMessageBytes),
 		connect.WithConditionalHandlerOptions(compression),
 	)...)
@@ -101,4 +104,9 @@ func compression(spec connect.Spec) []connect.HandlerOption {
 		minBytes = math.MaxInt
 	}
 	return []connect.HandlerOption{connect.WithCompressMinBytes(minBytes)}
+}
+
+// recovered makes an internal error of a panic in a handler.
+func (s *Service) recovered(_ context.Context, spec connect.Spec, _ http.Header, cause any) error {
+	return fmt.Errorf("panic in %s: %v\n%s", spec.Procedure, cause, debug.Stack())
 }

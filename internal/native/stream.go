@@ -6,21 +6,25 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 )
 
-// Sizes of the buffers of a busy stream. Without them each small message costs a frame of its own, or two, and with each
-// frame a round through the goroutines of net/http.
-const (
-	streamReadBytes  = 64 << 10
-	streamWriteBytes = 64 << 10
-)
+// publishBuffer is the size of the buffers on both sides of a Publish. Without them each small message costs a frame of its
+// own, or two, and with each frame a round through the goroutines of net/http. Other streams carry few messages or large
+// ones, and there may be thousands of them.
+const publishBuffer = 64 << 10
 
 type streamKey struct{}
 
-// serveStream serves a busy stream with buffers on both sides, and ends its reading when the service closes: what was read
-// until then is still answered.
+// serveStream serves a stream that clients write to, and ends its reading when the service closes: what was read until then
+// is still answered.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	out := &streamWriter{ResponseWriter: w, buffer: bufio.NewWriterSize(w, streamWriteBytes)}
+	out := &streamWriter{ResponseWriter: w}
+	if r.URL.Path == fluxv1connect.LogServicePublishProcedure {
+		out.buffer = bufio.NewWriterSize(w, publishBuffer)
+		r.Body = bufferedBody{bufio.NewReaderSize(r.Body, publishBuffer), r.Body}
+	}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(s.closing, func() {
 		defer close(ended)
@@ -31,7 +35,6 @@ func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, next http.
 			<-ended // out must not be used once the handler has returned
 		}
 	}()
-	r.Body = bufferedBody{bufio.NewReaderSize(r.Body, streamReadBytes), r.Body}
 	next.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), streamKey{}, out)))
 }
 
@@ -40,25 +43,31 @@ type bufferedBody struct {
 	io.Closer
 }
 
-// streamWriter collects what is written until it is flushed. Connect flushes after each message; between hold and release
+// streamWriter may collect what is written until it is flushed. Connect flushes after each message; between hold and release
 // that does nothing, so that many small messages make one frame. For one goroutine at a time.
 type streamWriter struct {
 	http.ResponseWriter
-	buffer *bufio.Writer
+	buffer *bufio.Writer // nil for streams that collect nothing
 	held   bool
 }
 
 func streamWriterOf(ctx context.Context) *streamWriter { return ctx.Value(streamKey{}).(*streamWriter) }
 
-func (w *streamWriter) Write(p []byte) (int, error) { return w.buffer.Write(p) }
+func (w *streamWriter) Write(p []byte) (int, error) {
+	if w.buffer == nil {
+		return w.ResponseWriter.Write(p)
+	}
+	return w.buffer.Write(p)
+}
 
 // Flush implements http.Flusher.
 func (w *streamWriter) Flush() {
 	if w.held {
 		return
 	}
-	// An error stays with the buffer: the next Write returns it.
-	_ = w.buffer.Flush()
+	if w.buffer != nil {
+		_ = w.buffer.Flush() // an error stays with the buffer: the next Write returns it
+	}
 	if flusher, ok := w.ResponseWriter.(http.Flusher); ok {
 		flusher.Flush()
 	}
