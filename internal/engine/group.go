@@ -52,8 +52,22 @@ type entry struct {
 // mark is a point to which a group can be cut back.
 type mark struct{ writes, ranges, entries, events int }
 
-func newGroup(db *pebble.DB, milli int64) *group {
-	return &group{db: db, milli: milli, latest: make(map[string]int)}
+func newGroup(db *pebble.DB) *group { return &group{db: db, latest: make(map[string]int)} }
+
+// keepWrites is the number of writes from which a group does not keep its memory for the next: to clear a large map takes
+// long, and most groups are small.
+const keepWrites = 1024
+
+// begin returns an empty group for transactions at a time. It is g with its memory, unless that was large, but for the events,
+// which others have.
+func (g *group) begin(milli int64) *group {
+	if len(g.writes) > keepWrites {
+		g = newGroup(g.db)
+	}
+	clear(g.latest)
+	g.writes, g.ranges, g.entries = g.writes[:0], g.ranges[:0], g.entries[:0]
+	g.milli, g.events = milli, nil
+	return g
 }
 
 func (g *group) mark() mark {

@@ -39,13 +39,19 @@ type sequencer struct {
 	engine  *Engine
 	queue   chan proposal
 	flights chan *flight
+	group   *group // the one that is being applied
 	milli   int64
 	written uint64 // bytes since the last look at how far the store is behind
 	wg      sync.WaitGroup
 }
 
 func newSequencer(e *Engine) *sequencer {
-	s := &sequencer{engine: e, queue: make(chan proposal, queueLen), flights: make(chan *flight, groupsInFlight)}
+	s := &sequencer{
+		engine:  e,
+		queue:   make(chan proposal, queueLen),
+		flights: make(chan *flight, groupsInFlight),
+		group:   newGroup(e.db),
+	}
 	s.wg.Add(2)
 	go s.sequence()
 	go s.complete()
@@ -107,20 +113,20 @@ func (s *sequencer) run(proposals []proposal) *flight {
 		return f
 	}
 	s.milli = max(s.milli, s.engine.options.Clock().UnixMilli())
-	g := newGroup(s.engine.db, s.milli)
+	s.group = s.group.begin(s.milli)
 	for i := range proposals {
-		proposals[i].err = apply(g, proposals[i].tx)
+		proposals[i].err = apply(s.group, proposals[i].tx)
 	}
-	f.events = g.events
-	if !g.empty() {
-		f.err = s.write(f, g)
+	f.events = s.group.events
+	if !s.group.empty() {
+		f.err = s.write(f)
 	}
 	return f
 }
 
-func (s *sequencer) write(f *flight, g *group) error {
+func (s *sequencer) write(f *flight) error {
 	batch := s.engine.db.NewBatch()
-	if err := g.writeTo(batch); err != nil {
+	if err := s.group.writeTo(batch); err != nil {
 		return err
 	}
 	s.written += uint64(batch.Len())
