@@ -70,6 +70,9 @@ func (a *Append) Count() int { return a.summary.Span }
 // Last is the sequence number of the last event, or First - 1 when there are no events. Valid after Apply.
 func (a *Append) Last() Sequence { return a.First + Sequence(a.Count()) - 1 }
 
+// Answer returns First and FirstIndex, for producer.Once.
+func (a *Append) Answer() []int64 { return []int64{int64(a.First), int64(a.FirstIndex)} }
+
 // Apply implements engine.Operation.
 func (a *Append) Apply(tx *engine.Tx) error {
 	key := streamKey(tx.Namespace(), a.aggregate)

@@ -78,6 +78,9 @@ func NewPut(key string, v Value) (*Put, error) {
 // SizeBytes implements engine.Operation.
 func (p *Put) SizeBytes() int { return len(p.key) + len(p.value) }
 
+// Effect returns Stored, for producer.Once.
+func (p *Put) Effect() bool { return p.Stored }
+
 // Apply implements engine.Operation.
 func (p *Put) Apply(tx *engine.Tx) error {
 	key := valueKey(tx.Namespace(), p.key)
@@ -105,6 +108,9 @@ type Delete struct {
 
 // SizeBytes implements engine.Operation.
 func (d *Delete) SizeBytes() int { return len(d.Key) }
+
+// Effect returns Deleted, for producer.Once.
+func (d *Delete) Effect() bool { return d.Deleted }
 
 // Apply implements engine.Operation.
 func (d *Delete) Apply(tx *engine.Tx) error {

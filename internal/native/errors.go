@@ -11,7 +11,10 @@ import (
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/internal/auth"
 	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/eventstore"
+	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/internal/tracking"
 	"github.com/flux-go/flux/message"
 )
@@ -68,6 +71,11 @@ var classes = []struct {
 	{message.ErrBadRange, badRequest},
 	{message.ErrBadPosition, badRequest},
 	{position.ErrBadConsumer, badRequest},
+	{eventstore.ErrBadID, badRequest},
+	{keyvalue.ErrBadKey, badRequest},
+	{schedule.ErrBadID, badRequest},
+	{schedule.ErrBadTime, badRequest},
+	{schedule.ErrNotOne, badRequest},
 	{tracking.ErrBadTracker, badRequest},
 	{tracking.ErrLeft, left},
 	{tracking.ErrReplaced, left},

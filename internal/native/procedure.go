@@ -34,6 +34,24 @@ var procedures = map[string]procedure{
 	fluxv1connect.TrackingServiceGetConsumerProcedure:   {needs: auth.Read},
 	fluxv1connect.TrackingServiceListConsumersProcedure: {needs: auth.Read},
 
+	fluxv1connect.EventStoreServiceAppendEventsProcedure:    {needs: auth.Write},
+	fluxv1connect.EventStoreServiceGetEventsProcedure:       {needs: auth.Read},
+	fluxv1connect.EventStoreServiceDeleteEventsProcedure:    {needs: auth.Admin},
+	fluxv1connect.EventStoreServiceListAggregatesProcedure:  {needs: auth.Read},
+	fluxv1connect.EventStoreServiceUpdateRelationsProcedure: {needs: auth.Write},
+	fluxv1connect.EventStoreServiceRepairRelationsProcedure: {needs: auth.Write},
+	fluxv1connect.EventStoreServiceGetRelationsProcedure:    {needs: auth.Read},
+
+	fluxv1connect.KeyValueServicePutValueProcedure:    {needs: auth.Write},
+	fluxv1connect.KeyValueServiceGetValuesProcedure:   {needs: auth.Read},
+	fluxv1connect.KeyValueServiceDeleteValueProcedure: {needs: auth.Write},
+	fluxv1connect.KeyValueServiceListValuesProcedure:  {needs: auth.Read},
+
+	fluxv1connect.ScheduleServiceScheduleProcedure:       {needs: auth.Write},
+	fluxv1connect.ScheduleServiceCancelScheduleProcedure: {needs: auth.Write},
+	fluxv1connect.ScheduleServiceGetScheduleProcedure:    {needs: auth.Read},
+	fluxv1connect.ScheduleServiceListSchedulesProcedure:  {needs: auth.Read},
+
 	fluxv1connect.AdminServiceInfoProcedure:   {needs: auth.Admin, everywhere: true},
 	fluxv1connect.AdminServiceBackupProcedure: {needs: auth.Admin, everywhere: true},
 }

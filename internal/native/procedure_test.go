@@ -15,7 +15,8 @@ func TestEveryProcedureOfTheSchemaHasItsRights(t *testing.T) {
 		left[name] = true
 	}
 	for _, file := range []protoreflect.FileDescriptor{
-		fluxv1.File_flux_v1_log_proto, fluxv1.File_flux_v1_tracking_proto, fluxv1.File_flux_v1_admin_proto,
+		fluxv1.File_flux_v1_log_proto, fluxv1.File_flux_v1_tracking_proto, fluxv1.File_flux_v1_eventstore_proto,
+		fluxv1.File_flux_v1_keyvalue_proto, fluxv1.File_flux_v1_schedule_proto, fluxv1.File_flux_v1_admin_proto,
 	} {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)

@@ -15,7 +15,10 @@ import (
 	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 	"github.com/flux-go/flux/internal/auth"
 	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/eventstore"
+	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/messagelog"
+	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/internal/tracking"
 )
 
@@ -92,6 +95,9 @@ func (s *Service) Handler() http.Handler {
 	)...)
 	mux.Handle(fluxv1connect.NewLogServiceHandler(logService{s}, options))
 	mux.Handle(fluxv1connect.NewTrackingServiceHandler(trackingService{s}, options))
+	mux.Handle(fluxv1connect.NewEventStoreServiceHandler(eventStoreService{s, eventstore.New(s.engine)}, options))
+	mux.Handle(fluxv1connect.NewKeyValueServiceHandler(keyValueService{s, keyvalue.New(s.engine)}, options))
+	mux.Handle(fluxv1connect.NewScheduleServiceHandler(scheduleService{s, schedule.New(s.engine)}, options))
 	mux.Handle(fluxv1connect.NewAdminServiceHandler(adminService{s}, options))
 	return s.guard(mux)
 }

@@ -7,17 +7,16 @@ import (
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/message"
 )
 
 // operations appends to dst what a transaction of the schema asks for. It does the checks that need no order, so that the
 // sequencer meets nothing that it must look into.
 func (s *Service) operations(dst []engine.Operation, tx *fluxv1.Transaction) ([]engine.Operation, error) {
-	if len(tx.GetAppends())+len(tx.GetPositions()) == 0 {
-		return nil, invalid("transaction without appends and positions")
-	}
 	for _, in := range tx.GetAppends() {
 		op, err := s.appendOperation(in)
 		if err != nil {
@@ -32,6 +31,42 @@ func (s *Service) operations(dst []engine.Operation, tx *fluxv1.Transaction) ([]
 		}
 		dst = append(dst, op)
 	}
+	dst, err := s.stateOperations(dst, tx)
+	if err == nil && len(dst) == 0 {
+		err = invalid("transaction without any change")
+	}
+	return dst, err
+}
+
+// stateOperations appends to dst what a transaction changes besides logs and positions.
+func (s *Service) stateOperations(dst []engine.Operation, tx *fluxv1.Transaction) ([]engine.Operation, error) {
+	for _, in := range tx.GetEvents() {
+		op, err := s.eventOperation(in)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, op)
+	}
+	for _, in := range tx.GetValues() {
+		op, err := putOperation(in)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, op)
+	}
+	for _, key := range tx.GetDeletedValues() {
+		dst = append(dst, &keyvalue.Delete{Key: key})
+	}
+	for _, in := range tx.GetSchedules() {
+		op, err := s.scheduleOperation(in)
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, op)
+	}
+	for _, id := range tx.GetCanceledSchedules() {
+		dst = append(dst, &schedule.Cancel{ID: id})
+	}
 	return dst, nil
 }
 
@@ -40,7 +75,7 @@ func (s *Service) appendOperation(in *fluxv1.LogAppend) (*messagelog.Append, err
 	if err != nil {
 		return nil, err
 	}
-	blocks, err := s.blocksOf(in)
+	blocks, err := s.blocksOf(in.GetLog(), in.GetBlocks(), in.GetMessages(), in.IfLastIndex != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -52,17 +87,18 @@ func (s *Service) appendOperation(in *fluxv1.LogAppend) (*messagelog.Append, err
 	return op, err
 }
 
-// blocksOf returns the blocks of an append, which may be none if it is only a condition.
-func (s *Service) blocksOf(in *fluxv1.LogAppend) ([]byte, error) {
-	switch blocks, messages := in.GetBlocks(), in.GetMessages(); {
+// blocksOf returns what is to be appended to something: as blocks or as messages, or nothing if the append is only a
+// condition.
+func (s *Service) blocksOf(to string, blocks []byte, messages []*fluxv1.Message, condition bool) ([]byte, error) {
+	switch {
 	case len(blocks) > 0 && len(messages) > 0:
-		return nil, invalid("append to %s has both blocks and messages: use one of them", in.GetLog())
+		return nil, invalid("append to %s has both blocks and messages: use one of them", to)
 	case len(blocks) > 0:
 		return blocks, s.checkBlocks(blocks)
 	case len(messages) > 0:
 		return s.pack(messages)
-	case in.IfLastIndex == nil:
-		return nil, invalid("append to %s has neither blocks nor messages", in.GetLog())
+	case !condition:
+		return nil, invalid("append to %s has neither blocks nor messages", to)
 	}
 	return nil, nil
 }

@@ -56,8 +56,8 @@ func (s logService) Commit(
 	return connect.NewResponse(&fluxv1.CommitResponse{FirstIndexes: int64s(firsts)}), nil
 }
 
-// commit proposes the operations as one transaction, at most once for each key unless it is empty. It returns the first
-// index of each append among them.
+// commit proposes the operations as one transaction, at most once for each key unless it is empty. It returns what
+// producer.Firsts says of them.
 func (s *Service) commit(ctx context.Context, operations []engine.Operation, key string) ([]message.Index, error) {
 	if key == "" {
 		err := s.propose(ctx, operations...)
@@ -67,7 +67,7 @@ func (s *Service) commit(ctx context.Context, operations []engine.Operation, key
 	if err := s.propose(ctx, once); err != nil {
 		return nil, err
 	}
-	if len(once.Firsts) != countAppends(operations) {
+	if len(once.Firsts) != len(producer.Firsts(operations)) {
 		return nil, engine.Conflict("idempotency key %q was used for another transaction", key)
 	}
 	return once.Firsts, nil
@@ -77,16 +77,6 @@ func (s *Service) commit(ctx context.Context, operations []engine.Operation, key
 func keyProducer(key string) producer.ID {
 	hash := sha256.Sum256([]byte("idempotency key\x00" + key))
 	return producer.ID(hash[:len(producer.ID{})])
-}
-
-func countAppends(operations []engine.Operation) int {
-	n := 0
-	for _, op := range operations {
-		if _, ok := op.(*messagelog.Append); ok {
-			n++
-		}
-	}
-	return n
 }
 
 // propose commits a transaction in the namespace of the call.

@@ -40,8 +40,8 @@ type Once struct {
 
 	// Duplicate says that the operations were applied by an earlier transaction. Set by Apply.
 	Duplicate bool
-	// Firsts are the first indexes of the appends among the operations, in their order. Set by Apply. Nil for a duplicate
-	// whose results are forgotten.
+	// Firsts are the first indexes of the appends among the operations, and what others answer; see Firsts. Set by Apply. Nil
+	// for a duplicate whose results are forgotten.
 	Firsts []message.Index
 }
 
@@ -83,12 +83,30 @@ func (o *Once) Apply(tx *engine.Tx) error {
 	return nil
 }
 
-// Firsts returns the first indexes of the appends among operations that were applied.
+// Answering is an operation that answers numbers: always as many, which are valid after Apply.
+type Answering interface{ Answer() []int64 }
+
+// Effecting is an operation that tells whether it had an effect, which is valid after Apply and answered as 1 or 0.
+type Effecting interface{ Effect() bool }
+
+// Firsts returns the first indexes of the appends among operations, and what others answer, in their order. How many these
+// are does not depend on whether the operations were applied.
 func Firsts(operations []engine.Operation) []message.Index {
 	firsts := make([]message.Index, 0, len(operations))
 	for _, op := range operations {
-		if a, ok := op.(*messagelog.Append); ok {
-			firsts = append(firsts, a.First)
+		switch op := op.(type) {
+		case *messagelog.Append:
+			firsts = append(firsts, op.First)
+		case Answering:
+			for _, n := range op.Answer() {
+				firsts = append(firsts, message.Index(n))
+			}
+		case Effecting:
+			n := message.Index(0)
+			if op.Effect() {
+				n = 1
+			}
+			firsts = append(firsts, n)
 		}
 	}
 	return firsts

@@ -87,6 +87,9 @@ func (p *Put) SizeBytes() int { return 2*len(p.id) + len(p.block) }
 // Due is the time at which the message is due.
 func (p *Put) Due() time.Time { return time.UnixMilli(p.due).UTC() }
 
+// Effect returns Stored, for producer.Once.
+func (p *Put) Effect() bool { return p.Stored }
+
 // Apply implements engine.Operation.
 func (p *Put) Apply(tx *engine.Tx) error {
 	key := idKey(tx.Namespace(), p.id)
@@ -125,6 +128,9 @@ type Cancel struct {
 
 // SizeBytes implements engine.Operation.
 func (c *Cancel) SizeBytes() int { return 2 * len(c.ID) }
+
+// Effect returns Canceled, for producer.Once.
+func (c *Cancel) Effect() bool { return c.Canceled }
 
 // Apply implements engine.Operation.
 func (c *Cancel) Apply(tx *engine.Tx) error {

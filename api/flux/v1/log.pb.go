@@ -277,12 +277,20 @@ func (x *PositionUpdate) GetIfPosition() *Position {
 	return nil
 }
 
+// Transaction is changes that are made together or not at all, in the order of the fields.
 type Transaction struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Appends       []*LogAppend           `protobuf:"bytes,1,rep,name=appends,proto3" json:"appends,omitempty"`
-	Positions     []*PositionUpdate      `protobuf:"bytes,2,rep,name=positions,proto3" json:"positions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Appends   []*LogAppend           `protobuf:"bytes,1,rep,name=appends,proto3" json:"appends,omitempty"`
+	Positions []*PositionUpdate      `protobuf:"bytes,2,rep,name=positions,proto3" json:"positions,omitempty"`
+	Events    []*EventAppend         `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"`
+	Values    []*ValuePut            `protobuf:"bytes,4,rep,name=values,proto3" json:"values,omitempty"`
+	// Keys whose values are removed.
+	DeletedValues []string       `protobuf:"bytes,5,rep,name=deleted_values,json=deletedValues,proto3" json:"deleted_values,omitempty"`
+	Schedules     []*SchedulePut `protobuf:"bytes,6,rep,name=schedules,proto3" json:"schedules,omitempty"`
+	// Ids of schedules that are removed.
+	CanceledSchedules []string `protobuf:"bytes,7,rep,name=canceled_schedules,json=canceledSchedules,proto3" json:"canceled_schedules,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Transaction) Reset() {
@@ -325,6 +333,41 @@ func (x *Transaction) GetAppends() []*LogAppend {
 func (x *Transaction) GetPositions() []*PositionUpdate {
 	if x != nil {
 		return x.Positions
+	}
+	return nil
+}
+
+func (x *Transaction) GetEvents() []*EventAppend {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *Transaction) GetValues() []*ValuePut {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *Transaction) GetDeletedValues() []string {
+	if x != nil {
+		return x.DeletedValues
+	}
+	return nil
+}
+
+func (x *Transaction) GetSchedules() []*SchedulePut {
+	if x != nil {
+		return x.Schedules
+	}
+	return nil
+}
+
+func (x *Transaction) GetCanceledSchedules() []string {
+	if x != nil {
+		return x.CanceledSchedules
 	}
 	return nil
 }
@@ -383,7 +426,9 @@ func (x *CommitRequest) GetIdempotencyKey() string {
 
 type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// First index of each append, in their order. Messages of an append have consecutive indexes.
+	// First index of each append, in their order. Messages of an append have consecutive indexes. After these come: for each
+	// append of events the sequence number and the index of the first one, -1 when they are stored only; and for each value,
+	// deleted value, schedule and canceled schedule 1 if it had an effect, 0 if not.
 	FirstIndexes  []int64 `protobuf:"varint,1,rep,packed,name=first_indexes,json=firstIndexes,proto3" json:"first_indexes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -498,9 +543,10 @@ func (x *PublishRequest) GetTransaction() *Transaction {
 }
 
 type PublishResponse struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	Sequence     uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	FirstIndexes []int64                `protobuf:"varint,2,rep,packed,name=first_indexes,json=firstIndexes,proto3" json:"first_indexes,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sequence uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// As in CommitResponse.
+	FirstIndexes []int64 `protobuf:"varint,2,rep,packed,name=first_indexes,json=firstIndexes,proto3" json:"first_indexes,omitempty"`
 	// Set when the transaction was refused. The stream goes on.
 	Error         *PublishError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1387,7 +1433,7 @@ var File_flux_v1_log_proto protoreflect.FileDescriptor
 
 const file_flux_v1_log_proto_rawDesc = "" +
 	"\n" +
-	"\x11flux/v1/log.proto\x12\aflux.v1\x1a\x15flux/v1/message.proto\"x\n" +
+	"\x11flux/v1/log.proto\x12\aflux.v1\x1a\x18flux/v1/eventstore.proto\x1a\x16flux/v1/keyvalue.proto\x1a\x15flux/v1/message.proto\x1a\x16flux/v1/schedule.proto\"x\n" +
 	"\rAppendRequest\x12\x10\n" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12,\n" +
 	"\bmessages\x18\x02 \x03(\v2\x10.flux.v1.MessageR\bmessages\x12'\n" +
@@ -1407,10 +1453,15 @@ const file_flux_v1_log_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\x04 \x01(\x03R\tlastIndex\x122\n" +
 	"\vif_position\x18\x05 \x01(\v2\x11.flux.v1.PositionR\n" +
-	"ifPosition\"r\n" +
+	"ifPosition\"\xd5\x02\n" +
 	"\vTransaction\x12,\n" +
 	"\aappends\x18\x01 \x03(\v2\x12.flux.v1.LogAppendR\aappends\x125\n" +
-	"\tpositions\x18\x02 \x03(\v2\x17.flux.v1.PositionUpdateR\tpositions\"p\n" +
+	"\tpositions\x18\x02 \x03(\v2\x17.flux.v1.PositionUpdateR\tpositions\x12,\n" +
+	"\x06events\x18\x03 \x03(\v2\x14.flux.v1.EventAppendR\x06events\x12)\n" +
+	"\x06values\x18\x04 \x03(\v2\x11.flux.v1.ValuePutR\x06values\x12%\n" +
+	"\x0edeleted_values\x18\x05 \x03(\tR\rdeletedValues\x122\n" +
+	"\tschedules\x18\x06 \x03(\v2\x14.flux.v1.SchedulePutR\tschedules\x12-\n" +
+	"\x12canceled_schedules\x18\a \x03(\tR\x11canceledSchedules\"p\n" +
 	"\rCommitRequest\x126\n" +
 	"\vtransaction\x18\x01 \x01(\v2\x14.flux.v1.TransactionR\vtransaction\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\"5\n" +
@@ -1534,8 +1585,11 @@ var file_flux_v1_log_proto_goTypes = []any{
 	(*Message)(nil),              // 23: flux.v1.Message
 	(*SegmentRange)(nil),         // 24: flux.v1.SegmentRange
 	(*Position)(nil),             // 25: flux.v1.Position
-	(*ErrorDetail)(nil),          // 26: flux.v1.ErrorDetail
-	(*Chunk)(nil),                // 27: flux.v1.Chunk
+	(*EventAppend)(nil),          // 26: flux.v1.EventAppend
+	(*ValuePut)(nil),             // 27: flux.v1.ValuePut
+	(*SchedulePut)(nil),          // 28: flux.v1.SchedulePut
+	(*ErrorDetail)(nil),          // 29: flux.v1.ErrorDetail
+	(*Chunk)(nil),                // 30: flux.v1.Chunk
 }
 var file_flux_v1_log_proto_depIdxs = []int32{
 	23, // 0: flux.v1.AppendRequest.messages:type_name -> flux.v1.Message
@@ -1544,38 +1598,41 @@ var file_flux_v1_log_proto_depIdxs = []int32{
 	25, // 3: flux.v1.PositionUpdate.if_position:type_name -> flux.v1.Position
 	2,  // 4: flux.v1.Transaction.appends:type_name -> flux.v1.LogAppend
 	3,  // 5: flux.v1.Transaction.positions:type_name -> flux.v1.PositionUpdate
-	4,  // 6: flux.v1.CommitRequest.transaction:type_name -> flux.v1.Transaction
-	4,  // 7: flux.v1.PublishRequest.transaction:type_name -> flux.v1.Transaction
-	9,  // 8: flux.v1.PublishResponse.error:type_name -> flux.v1.PublishError
-	26, // 9: flux.v1.PublishError.detail:type_name -> flux.v1.ErrorDetail
-	23, // 10: flux.v1.ReadResponse.messages:type_name -> flux.v1.Message
-	23, // 11: flux.v1.RequestRequest.message:type_name -> flux.v1.Message
-	23, // 12: flux.v1.RequestResponse.result:type_name -> flux.v1.Message
-	27, // 13: flux.v1.ResultsResponse.chunks:type_name -> flux.v1.Chunk
-	17, // 14: flux.v1.ListLogsResponse.logs:type_name -> flux.v1.LogInfo
-	0,  // 15: flux.v1.LogService.Append:input_type -> flux.v1.AppendRequest
-	5,  // 16: flux.v1.LogService.Commit:input_type -> flux.v1.CommitRequest
-	7,  // 17: flux.v1.LogService.Publish:input_type -> flux.v1.PublishRequest
-	10, // 18: flux.v1.LogService.Read:input_type -> flux.v1.ReadRequest
-	12, // 19: flux.v1.LogService.Request:input_type -> flux.v1.RequestRequest
-	14, // 20: flux.v1.LogService.Results:input_type -> flux.v1.ResultsRequest
-	16, // 21: flux.v1.LogService.ListLogs:input_type -> flux.v1.ListLogsRequest
-	19, // 22: flux.v1.LogService.SetRetention:input_type -> flux.v1.SetRetentionRequest
-	21, // 23: flux.v1.LogService.Truncate:input_type -> flux.v1.TruncateRequest
-	1,  // 24: flux.v1.LogService.Append:output_type -> flux.v1.AppendResponse
-	6,  // 25: flux.v1.LogService.Commit:output_type -> flux.v1.CommitResponse
-	8,  // 26: flux.v1.LogService.Publish:output_type -> flux.v1.PublishResponse
-	11, // 27: flux.v1.LogService.Read:output_type -> flux.v1.ReadResponse
-	13, // 28: flux.v1.LogService.Request:output_type -> flux.v1.RequestResponse
-	15, // 29: flux.v1.LogService.Results:output_type -> flux.v1.ResultsResponse
-	18, // 30: flux.v1.LogService.ListLogs:output_type -> flux.v1.ListLogsResponse
-	20, // 31: flux.v1.LogService.SetRetention:output_type -> flux.v1.SetRetentionResponse
-	22, // 32: flux.v1.LogService.Truncate:output_type -> flux.v1.TruncateResponse
-	24, // [24:33] is the sub-list for method output_type
-	15, // [15:24] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	26, // 6: flux.v1.Transaction.events:type_name -> flux.v1.EventAppend
+	27, // 7: flux.v1.Transaction.values:type_name -> flux.v1.ValuePut
+	28, // 8: flux.v1.Transaction.schedules:type_name -> flux.v1.SchedulePut
+	4,  // 9: flux.v1.CommitRequest.transaction:type_name -> flux.v1.Transaction
+	4,  // 10: flux.v1.PublishRequest.transaction:type_name -> flux.v1.Transaction
+	9,  // 11: flux.v1.PublishResponse.error:type_name -> flux.v1.PublishError
+	29, // 12: flux.v1.PublishError.detail:type_name -> flux.v1.ErrorDetail
+	23, // 13: flux.v1.ReadResponse.messages:type_name -> flux.v1.Message
+	23, // 14: flux.v1.RequestRequest.message:type_name -> flux.v1.Message
+	23, // 15: flux.v1.RequestResponse.result:type_name -> flux.v1.Message
+	30, // 16: flux.v1.ResultsResponse.chunks:type_name -> flux.v1.Chunk
+	17, // 17: flux.v1.ListLogsResponse.logs:type_name -> flux.v1.LogInfo
+	0,  // 18: flux.v1.LogService.Append:input_type -> flux.v1.AppendRequest
+	5,  // 19: flux.v1.LogService.Commit:input_type -> flux.v1.CommitRequest
+	7,  // 20: flux.v1.LogService.Publish:input_type -> flux.v1.PublishRequest
+	10, // 21: flux.v1.LogService.Read:input_type -> flux.v1.ReadRequest
+	12, // 22: flux.v1.LogService.Request:input_type -> flux.v1.RequestRequest
+	14, // 23: flux.v1.LogService.Results:input_type -> flux.v1.ResultsRequest
+	16, // 24: flux.v1.LogService.ListLogs:input_type -> flux.v1.ListLogsRequest
+	19, // 25: flux.v1.LogService.SetRetention:input_type -> flux.v1.SetRetentionRequest
+	21, // 26: flux.v1.LogService.Truncate:input_type -> flux.v1.TruncateRequest
+	1,  // 27: flux.v1.LogService.Append:output_type -> flux.v1.AppendResponse
+	6,  // 28: flux.v1.LogService.Commit:output_type -> flux.v1.CommitResponse
+	8,  // 29: flux.v1.LogService.Publish:output_type -> flux.v1.PublishResponse
+	11, // 30: flux.v1.LogService.Read:output_type -> flux.v1.ReadResponse
+	13, // 31: flux.v1.LogService.Request:output_type -> flux.v1.RequestResponse
+	15, // 32: flux.v1.LogService.Results:output_type -> flux.v1.ResultsResponse
+	18, // 33: flux.v1.LogService.ListLogs:output_type -> flux.v1.ListLogsResponse
+	20, // 34: flux.v1.LogService.SetRetention:output_type -> flux.v1.SetRetentionResponse
+	22, // 35: flux.v1.LogService.Truncate:output_type -> flux.v1.TruncateResponse
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_log_proto_init() }
@@ -1583,7 +1640,10 @@ func file_flux_v1_log_proto_init() {
 	if File_flux_v1_log_proto != nil {
 		return
 	}
+	file_flux_v1_eventstore_proto_init()
+	file_flux_v1_keyvalue_proto_init()
 	file_flux_v1_message_proto_init()
+	file_flux_v1_schedule_proto_init()
 	file_flux_v1_log_proto_msgTypes[2].OneofWrappers = []any{}
 	file_flux_v1_log_proto_msgTypes[10].OneofWrappers = []any{
 		(*ReadRequest_MinIndex)(nil),
