@@ -20,7 +20,7 @@ func (b *Base) member(name []byte, r *jsonReader) bool {
 }
 
 // readGuarantee reads a guarantee; null leaves what the command has by default. Requests of unknown types that have one are
-// commands. That of storeValueIfAbsent is fixed.
+// commands. Those of storeValueIfAbsent and storeValuesAndWait are fixed.
 func (b *Base) readGuarantee(r *jsonReader) {
 	switch name := r.name(); name {
 	case "":
@@ -35,7 +35,7 @@ func (b *Base) readGuarantee(r *jsonReader) {
 		r.reject("guarantee %q", name)
 	}
 	b.command = true
-	if b.Type == "storeValueIfAbsent" {
+	if b.Type == "storeValueIfAbsent" || b.Type == "storeValuesAndWait" {
 		b.Guarantee = message.Stored
 	}
 }
