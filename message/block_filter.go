@@ -80,6 +80,7 @@ type blockScratch struct {
 	out   []byte
 	types []typeVerdict
 	rows  rowReader
+	parts []partRows
 }
 
 type typeVerdict uint8

@@ -14,26 +14,43 @@ func (b Block) Split(part func(MessageInfo) int, c Compression) (parts [][]byte,
 	if err := s.open(b); err != nil {
 		return nil, err
 	}
-	var rows []partRows
+	s.parts = s.parts[:0]
 	var r row
 	for data := s.rows.next(&r); data != nil; data = s.rows.next(&r) {
 		n := part(s.info(&r))
-		for n >= len(rows) {
-			rows = append(rows, partRows{previous: -1})
+		for n >= len(s.parts) {
+			s.addPart()
 		}
 		if n >= 0 {
-			rows[n].add(s.rows.ordinal, data, int(r.segment))
+			s.parts[n].add(s.rows.ordinal, data, int(r.segment))
 		}
 	}
 	if err := s.rows.err(); err != nil {
 		return nil, err
 	}
-	parts = make([][]byte, len(rows))
-	for i := range rows {
-		parts[i] = rows[i].seal(b, s.body[b.header.rowBytes:], c)
+	parts = make([][]byte, len(s.parts))
+	for i := range s.parts {
+		parts[i] = s.parts[i].seal(b, s.body[b.header.rowBytes:], c)
 	}
 	return parts, nil
 }
+
+// addPart adds an empty part, in the memory of one that was used before if there is any.
+func (s *blockScratch) addPart() {
+	n := len(s.parts)
+	if n == cap(s.parts) {
+		s.parts = append(s.parts, partRows{previous: -1})
+		return
+	}
+	s.parts = s.parts[:n+1]
+	s.parts[n] = partRows{data: s.parts[n].data[:0], previous: -1}
+	if cap(s.parts[n].data) > keepPartBytes {
+		s.parts[n].data = nil
+	}
+}
+
+// keepPartBytes bounds the memory that is kept for a part: there may be many.
+const keepPartBytes = 64 << 10
 
 // partRows are the rows of one part of a block.
 type partRows struct {
@@ -63,5 +80,6 @@ func (p *partRows) seal(b Block, strings []byte, c Compression) []byte {
 		sparse: true, count: p.count, span: b.header.span, id: b.ID(), timestamp: b.header.timestamp, segments: p.segments,
 	}
 	rowBytes := len(p.data)
-	return appendBlock(nil, h, append(p.data, strings...), rowBytes, c)
+	p.data = append(p.data, strings...)
+	return appendBlock(nil, h, p.data, rowBytes, c)
 }

@@ -18,12 +18,14 @@ type clusterID struct {
 type cluster struct {
 	service *Service
 	id      clusterID
+	splits  splits
 	mu      struct {
 		sync.Mutex
 		division Division
 		members  map[string]*member
-		// holders are the sessions that are active in the division.
+		// holders are the sessions that are active in the division, held their segments when there are several.
 		holders []*Session
+		held    []message.SegmentRange
 		// position is the stored one, known once it has all segments; then it follows the engine's events.
 		position message.Position
 		known    bool

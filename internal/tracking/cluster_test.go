@@ -171,13 +171,13 @@ func TestTrackerThatDoesNotComeBackIsPurged(t *testing.T) {
 		patient.PurgeTimeout = time.Second
 		w.read(patient)
 		b := w.open(tracker("b"), time.Hour, nil)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		w.wantRanges("a 0-128* b -")
-		time.Sleep(2 * purgeInterval)
+		<-time.After(2 * purgeInterval)
 		w.wantRanges("b 0-128*")
 		b.now(t)
 		w.open(patient, time.Hour, nil) // waits for longer than it may work
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		w.wantRanges("a - b 0-128*")
 	})
 }

@@ -13,9 +13,9 @@ import (
 func TestLagIsCountedPerRange(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		first := w.append(1, 2, 100, 101)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		w.append(3, 3)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		w.append(100)
 		w.store(orders, Batch{Segments: message.SegmentRange{Start: 0, End: 64}, Last: &first[0]})
 		w.store(orders, Batch{Segments: message.SegmentRange{Start: 64, End: 128}, Last: &first[3]})

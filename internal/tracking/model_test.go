@@ -146,7 +146,7 @@ func (l *life) reset() {
 
 func (l *life) pass(d time.Duration) {
 	l.note("%s pass", d)
-	time.Sleep(d)
+	<-time.After(d)
 }
 
 func (l *life) join(id string) {
@@ -362,7 +362,7 @@ func (l *life) settle() {
 			l.observe()
 		}
 		if !busy {
-			time.Sleep(20 * time.Second)
+			<-time.After(20 * time.Second)
 			l.observe()
 			if l.nothingOwed() {
 				return

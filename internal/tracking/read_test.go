@@ -63,9 +63,9 @@ func TestNewConsumerStarts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				all := w.append(1, 2)
-				time.Sleep(1500 * time.Millisecond)
+				<-time.After(1500 * time.Millisecond)
 				all = append(all, w.append(3, 4)...)
-				time.Sleep(900 * time.Millisecond)
+				<-time.After(900 * time.Millisecond)
 				tr := tracker("a")
 				tr.Last = test.last(all)
 				w.wantMessages(w.read(tr), all[test.want:]...)
@@ -120,7 +120,7 @@ func TestClientControlledTrackerWithoutIndexMissesNothingBetweenRequests(t *test
 		tr.ClientControlled, tr.Last = true, nil
 		w.wantMessages(w.readFor(tr, 0))
 		want := w.append(1)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		w.wantMessages(w.read(tr), want...)
 	})
 }
@@ -174,7 +174,7 @@ func TestResetIntoTheFuture(t *testing.T) {
 		if synctest.Wait(); a.answered() {
 			t.Fatal("got a message from before the reset's time")
 		}
-		time.Sleep(61 * time.Minute)
+		<-time.After(61 * time.Minute)
 		want := w.append(2)
 		w.wantMessages(a.now(t), want...)
 	})
@@ -237,7 +237,7 @@ func TestRejectedMessagesArePassed(t *testing.T) {
 		w.wantPosition(last)
 		w.append(1) // is examined, but it is too early to store that
 		w.wantPosition(last)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		last = w.append(1)[0]
 		w.wantPosition(last)
 		last = w.append(1)[0]
@@ -260,7 +260,7 @@ func (w *world) wantPosition(last message.Index) {
 func TestOldRejectedMessagesAreAnsweredAtOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		last := w.append(1, 2, 3)[2]
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		tr := tracker("a")
 		tr.TypeFilter = "other"
 		b := w.open(tr, 30*time.Second, nil).now(t)

@@ -1,6 +1,8 @@
 package tracking
 
 import (
+	"errors"
+
 	"github.com/flux-go/flux/message"
 )
 
@@ -17,6 +19,10 @@ type search struct {
 	// maxSize and maxBytes bound what is found. A block is not divided to keep to maxSize unless exact says so.
 	maxSize, maxBytes int
 	exact             bool
+
+	// splits has blocks divided by ranges, of which segments is one. Nil means to filter each block.
+	splits *splits
+	ranges []message.SegmentRange
 
 	lowest, highest message.Index // of the position in segments
 
@@ -173,6 +179,23 @@ func (q *search) examine(c *catch, b located) error {
 		c.addWhole(b)
 		return nil
 	}
+	if q.onlySegments(b) {
+		part, ok, err := q.splits.part(b, q.segments, q.ranges)
+		if ok || err != nil {
+			return errors.Join(err, c.addPart(b, part))
+		}
+	}
+	return q.filter(c, b, room)
+}
+
+// onlySegments reports whether the messages of the block are accepted that lie in segments, and the block may be divided for
+// others too.
+func (q *search) onlySegments(b located) bool {
+	return q.splits != nil && q.types == nil && !q.target && !q.anySegment && b.first > q.highest
+}
+
+// filter adds what is accepted of a block, and not more than there is room for.
+func (q *search) filter(c *catch, b located, room int) error {
 	q.first, q.room, q.cut = b.first, room, -1
 	filter := message.BlockFilter{Message: q.takes}
 	if q.types != nil {
@@ -207,6 +230,22 @@ func (c *catch) addWhole(b located) {
 	}
 	c.chunks = append(c.chunks, Chunk{b.first, b.entry[:size]})
 	c.own, c.next = false, b.last()+1
+}
+
+// addPart adds a block that was divided; nil means that nothing is left of it.
+func (c *catch) addPart(b located, part []byte) error {
+	if part == nil {
+		return nil
+	}
+	block, _, err := message.ParseBlock(part)
+	if err != nil {
+		return err
+	}
+	c.messages += block.Count()
+	c.bytes += len(part)
+	c.chunks = append(c.chunks, Chunk{b.first, part})
+	c.own, c.next = false, b.last()+1
+	return nil
 }
 
 // joinAdjacent returns the two slices as one if the second one follows the first in memory of the same array.

@@ -139,7 +139,11 @@ func (s *Session) begin() (*search, error) {
 	}
 	s.catchUpLocked()
 	s.fetching = true
-	return newSearch(&s.member.tracker, s.member.types, s.segments, s.examined), nil
+	q := newSearch(&s.member.tracker, s.member.types, s.segments, s.examined)
+	if len(c.mu.holders) > 1 {
+		q.splits, q.ranges = &c.splits, c.mu.held
+	}
+	return q, nil
 }
 
 // holdLocked makes the session active in what the division has for it, if there is anything.
@@ -152,6 +156,7 @@ func (s *Session) holdLocked() bool {
 	c.wakeLocked(c.mu.division.MarkActive(m.tracker.ID, m.tracker.share()))
 	c.mu.holders = append(c.mu.holders, s)
 	s.holding, s.segments = true, segments
+	c.setHeldLocked()
 	s.settled, s.seen, s.ahead = m.positionLocked(segments), c.mu.position, false
 	s.examined = s.settled
 	m.since = s.service.now()
@@ -290,4 +295,13 @@ func (s *Session) letGoLocked() {
 	c := s.member.cluster
 	s.holding, s.draining = false, false
 	c.mu.holders = slices.DeleteFunc(c.mu.holders, func(other *Session) bool { return other == s })
+	c.setHeldLocked()
+}
+
+// setHeldLocked notes what segments sessions have. Others may still be using the list of before.
+func (c *cluster) setHeldLocked() {
+	c.mu.held = make([]message.SegmentRange, len(c.mu.holders))
+	for i, s := range c.mu.holders {
+		c.mu.held[i] = s.segments
+	}
 }

@@ -182,7 +182,7 @@ func TestSlowSessionDoesNotStopTheOthers(t *testing.T) {
 		more := w.append(1, 45, 70, 100)
 		w.wantMessages(a.next(), more[0])
 		c.wantNone() // waits for b to give up what it is to have
-		time.Sleep(patience + time.Millisecond)
+		<-time.After(patience + time.Millisecond)
 		w.wantRanges("a 0-42* b 64-128* c 42-64*")
 		w.wantMessages(c.next(), more[1])
 		a.handled(2)
@@ -274,16 +274,16 @@ func TestSessionThatHoldsABatchTooLongIsPurged(t *testing.T) {
 		tr := tracker("a")
 		tr.PurgeTimeout = time.Second
 		s := w.stream(tr, 2)
-		time.Sleep(time.Minute) // idle is not too long
+		<-time.After(time.Minute) // idle is not too long
 		w.append(1)
 		s.next()
-		time.Sleep(900 * time.Millisecond)
+		<-time.After(900 * time.Millisecond)
 		s.handled(1)
 		w.append(1)
 		s.next()
-		time.Sleep(900 * time.Millisecond)
+		<-time.After(900 * time.Millisecond)
 		s.wantNone()
-		time.Sleep(500 * time.Millisecond)
+		<-time.After(500 * time.Millisecond)
 		s.wantEnd(ErrPurged)
 		w.wantRanges("")
 	})
@@ -352,14 +352,14 @@ func TestPositionKeptByTheClient(t *testing.T) {
 			reject()
 			sent := w.append(1)
 			reject()
-			time.Sleep(3 * time.Second) // so that the session may store what it rejected
+			<-time.After(3 * time.Second) // so that the session may store what it rejected
 			b := s.next()
 			w.wantMessages(b, sent...)
 			w.must(w.engine.Propose(w.ctx, &engine.Transaction{Namespace: public, Operations: []engine.Operation{
 				&position.Store{Consumer: orders, Segments: b.Segments, Last: *b.Last, If: &b.Position},
 			}}))
 			w.must(s.Handled(b.ID, true))
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 		}
 		last := w.append(1)
 		s.next()
@@ -378,7 +378,7 @@ func TestSessionStoresNowAndThenWhatItRejects(t *testing.T) {
 		w.wantPosition(first[0])
 		last := w.append(1)
 		w.wantPosition(first[0])
-		time.Sleep(storeInterval)
+		<-time.After(storeInterval)
 		w.wantPosition(last[0])
 		s.wantNone()
 	})
