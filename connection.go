@@ -20,12 +20,15 @@ import (
 // connection is the way to the server. Publishing, tracking and everything else each have a TCP connection of their own,
 // so that a block on its way in does not wait behind one on its way out.
 type connection struct {
-	publish  fluxv1connect.LogServiceClient
-	calls    fluxv1connect.LogServiceClient
-	tracking fluxv1connect.TrackingServiceClient
-	probe    *http.Client
-	url      string
-	sockets  sockets
+	publish   fluxv1connect.LogServiceClient
+	calls     fluxv1connect.LogServiceClient
+	tracking  fluxv1connect.TrackingServiceClient
+	events    fluxv1connect.EventStoreServiceClient
+	values    fluxv1connect.KeyValueServiceClient
+	schedules fluxv1connect.ScheduleServiceClient
+	probe     *http.Client
+	url       string
+	sockets   sockets
 }
 
 func dial(c Config) *connection {
@@ -39,6 +42,9 @@ func dial(c Config) *connection {
 	conn.tracking = fluxv1connect.NewTrackingServiceClient(client(), conn.url, plain)
 	conn.probe = client()
 	conn.calls = fluxv1connect.NewLogServiceClient(conn.probe, conn.url, plain)
+	conn.events = fluxv1connect.NewEventStoreServiceClient(conn.probe, conn.url, plain)
+	conn.values = fluxv1connect.NewKeyValueServiceClient(conn.probe, conn.url, plain)
+	conn.schedules = fluxv1connect.NewScheduleServiceClient(conn.probe, conn.url, plain)
 	return conn
 }
 

@@ -3,6 +3,7 @@ package flux
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -141,13 +142,13 @@ func (c Consumer) withDefaults() Consumer {
 func (c Consumer) validate() error {
 	switch {
 	case c.Trackers < 0:
-		return fmt.Errorf("Trackers is %d", c.Trackers)
+		return fmt.Errorf("%d trackers", c.Trackers)
 	case c.MaxBatch < 0:
-		return fmt.Errorf("MaxBatch is %d", c.MaxBatch)
+		return fmt.Errorf("batches of %d messages", c.MaxBatch)
 	case c.Atomic && c.LoadIndex != nil:
-		return fmt.Errorf("Atomic commits the position that Flux keeps, so LoadIndex makes no sense")
+		return errors.New("an Atomic consumer commits the position that Flux keeps, so it has no LoadIndex")
 	case c.OnError.Retries < -1:
-		return fmt.Errorf("OnError.Retries is %d, use -1 for ever", c.OnError.Retries)
+		return fmt.Errorf("%d retries, use -1 for ever", c.OnError.Retries)
 	}
 	return nil
 }

@@ -168,16 +168,9 @@ func (t *handlerTable) add(h handler) error {
 	return nil
 }
 
-// each calls yield with the handlers of a message, those of whole logs last.
-func (t *handlerTable) each(m *message.Message, yield func(*handler)) {
-	if len(t.byKind) > 0 {
-		for i := range t.byKind[m.Type] {
-			yield(&t.byKind[m.Type][i])
-		}
-	}
-	for i := range t.raw {
-		yield(&t.raw[i])
-	}
+// plain reports whether all handlers take whole logs and answer nothing.
+func (t *handlerTable) plain() bool {
+	return len(t.byKind) == 0 && !slices.ContainsFunc(t.raw, func(h handler) bool { return h.answers })
 }
 
 // typeFilter returns the regular expression of the types that have handlers, or the empty one for all.

@@ -3,6 +3,7 @@ package flux
 import (
 	"context"
 	"maps"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,15 +110,20 @@ func (i *Invocation) answer(result any, failure error) error {
 	if !request.Request.Valid {
 		return nil
 	}
-	m, err := answerMessage(result, failure)
-	if err != nil {
+	log := i.session.table.log.Type
+	m, err := answerMessage(log, result, failure)
+	if err != nil || m == nil {
 		return err
 	}
 	m.Target, m.Request = request.Source, request.Request
-	return i.session.app.publish(i, message.Log{Type: answerType(i.session.table.log.Type)}, []*message.Message{m}, None)
+	return i.session.app.publish(i, message.Log{Type: answerType(log)}, []*message.Message{m}, None)
 }
 
-func answerMessage(result any, failure error) (*message.Message, error) {
+// answerMessage returns the message of a result, or of a failure. Web requests know errors of their own.
+func answerMessage(log message.Type, result any, failure error) (*message.Message, error) {
+	if failure != nil && log == message.WebRequest {
+		return webError(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError)), nil
+	}
 	if failure != nil {
 		m, err := newMessage(published(failure), nil)
 		if err == nil {
@@ -130,7 +136,7 @@ func answerMessage(result any, failure error) (*message.Message, error) {
 	}
 	m, err := newMessage(result, nil)
 	if err != nil {
-		return answerMessage(nil, err)
+		return answerMessage(log, nil, err)
 	}
 	return m, nil
 }

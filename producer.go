@@ -3,6 +3,7 @@ package flux
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -251,6 +252,8 @@ func (p *producer) send(stream publishStream, broken chan error) error {
 		if t == nil {
 			select {
 			case <-p.wake:
+				// An answer wakes many callers at once. Those that publish again go before this, to be sent together.
+				runtime.Gosched()
 				continue
 			case err := <-broken:
 				broken <- err

@@ -45,6 +45,7 @@ type session struct {
 		reported  uint64    // the last batch that was reported
 		storedTo  uint64    // the last batch whose position is on disk
 		advances  []advance // reported, but not known to be on disk
+		deaf      bool      // nothing more is received, so that it will not be known
 		committed message.Position
 		err       error // the first that ended the session from within
 	}
@@ -178,9 +179,17 @@ func signal(c chan struct{}) {
 	}
 }
 
+// receivedLast notes that nothing more is received, for those who wait for positions to be stored.
+func (s *session) receivedLast() {
+	s.mu.Lock()
+	s.mu.deaf = true
+	s.mu.Unlock()
+	signal(s.saved)
+}
+
 // receive takes what the server sends, and returns why there is no more.
 func (s *session) receive(wait *backoff) error {
-	defer signal(s.saved)
+	defer s.receivedLast()
 	for {
 		response, err := s.stream.Receive()
 		switch {

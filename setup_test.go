@@ -101,7 +101,22 @@ func receive[T any](t testing.TB, from <-chan T) (v T) {
 	return v
 }
 
-var (
-	events   = message.Log{Type: message.Event}
-	commands = message.Log{Type: message.Command}
-)
+var events = message.Log{Type: message.Event}
+
+// exchange publishes a request as it is and returns the message that answers it.
+func exchange(t testing.TB, url string, log message.Log, request *message.Message, answers message.Log) *message.Message {
+	t.Helper()
+	gateway := connect(t, url, flux.Config{})
+	answered := make(chan *message.Message, 1)
+	consumer := flux.Consumer{FilterTarget: true, IgnoreSegment: true}
+	flux.HandleRaw(gateway.Consumer(message.ConsumerName(gateway.ClientID()), consumer), answers, func(_ context.Context, m *message.Message) error {
+		answered <- m.Clone()
+		return nil
+	})
+	run(t, gateway)
+	request.Source, request.Request = gateway.ClientID(), message.NewRequestID(7)
+	if _, err := gateway.Append(within(t), log, request); err != nil {
+		t.Fatal(err)
+	}
+	return receive(t, answered)
+}

@@ -55,6 +55,15 @@ func newTransaction(t *fluxv1.Transaction) *transaction {
 	for _, a := range t.GetAppends() {
 		bytes += len(a.GetBlocks())
 	}
+	for _, e := range t.GetEvents() {
+		bytes += len(e.GetAggregate()) + len(e.GetBlocks())
+	}
+	for _, v := range t.GetValues() {
+		bytes += len(v.GetKey()) + len(v.GetValue().GetData())
+	}
+	for _, s := range t.GetSchedules() {
+		bytes += len(s.GetScheduleId()) + len(s.GetBlock())
+	}
 	return &transaction{request: &fluxv1.PublishRequest{Transaction: t}, bytes: bytes, done: make(chan struct{})}
 }
 
@@ -84,10 +93,16 @@ func (t *transaction) seal() {
 	t.request = &fluxv1.PublishRequest{Transaction: &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{append}}}
 }
 
+// answersOf returns how many numbers answer a transaction: see CommitResponse in api/flux/v1/log.proto.
+func answersOf(t *fluxv1.Transaction) int {
+	return len(t.GetAppends()) + 2*len(t.GetEvents()) + len(t.GetValues()) + len(t.GetDeletedValues()) +
+		len(t.GetSchedules()) + len(t.GetCanceledSchedules())
+}
+
 // finish settles the transaction. The sender must be done with it.
 func (t *transaction) finish(firsts []int64, err error) {
 	t.firsts, t.err = firsts, err
-	if err == nil && len(firsts) < len(t.request.GetTransaction().GetAppends()) {
+	if err == nil && len(firsts) < answersOf(t.request.GetTransaction()) {
 		t.err = fmt.Errorf("%w: the server no longer knows what became of this transaction", ErrUnavailable)
 	}
 	giveBuffer(t.blocks)

@@ -13,7 +13,7 @@ import (
 // work is a worker: it handles the messages of its segments, batch by batch, until the session stops.
 func (s *session) work(worker int) {
 	w := &workplace{session: s, number: worker, observe: s.app.config.OnHandled}
-	if len(s.table.byKind) == 0 && !s.Atomic {
+	if s.table.plain() && !s.Atomic {
 		w.again = &Invocation{Context: s.ctx, session: s}
 	}
 	for {

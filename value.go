@@ -1,0 +1,102 @@
+package flux
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"connectrpc.com/connect"
+
+	fluxv1 "github.com/flux-go/flux/api/flux/v1"
+)
+
+// PutValue puts a value under a key, over the one that may be there, and returns when it is on disk. It takes effect at once,
+// also in a handler of an atomic consumer.
+func PutValue(ctx context.Context, app *App, key string, value any) error {
+	_, err := app.putValue(ctx, key, value, false)
+	return err
+}
+
+// PutValueIfAbsent puts a value under a key unless there is one, and reports whether it did.
+func PutValueIfAbsent(ctx context.Context, app *App, key string, value any) (bool, error) {
+	return app.putValue(ctx, key, value, true)
+}
+
+func (a *App) putValue(ctx context.Context, key string, value any, ifAbsent bool) (bool, error) {
+	v := &fluxv1.Value{}
+	if value != nil {
+		k := kindOf(reflect.TypeOf(value))
+		data, err := json.Marshal(value)
+		if err != nil {
+			return false, fmt.Errorf("%w: %s: %w", ErrBadRequest, k.name, err)
+		}
+		v.Type, v.Revision, v.Payload = k.name, k.revision, &fluxv1.Value_Data{Data: data}
+	}
+	put := &fluxv1.ValuePut{Key: key, Value: v, IfAbsent: ifAbsent}
+	return a.effect(ctx, &fluxv1.Transaction{Values: []*fluxv1.ValuePut{put}})
+}
+
+// GetValue returns the value of a key, and whether there is one.
+func GetValue[V any](ctx context.Context, app *App, key string) (value V, found bool, err error) {
+	request := &fluxv1.GetValuesRequest{Keys: []string{key}, Raw: true}
+	answer, err := app.conn.values.GetValues(ctx, connect.NewRequest(request))
+	if err != nil {
+		return value, false, ofServer(err)
+	}
+	item := answer.Msg.GetValues()[0]
+	if item.GetValue() == nil {
+		return value, false, nil
+	}
+	value, err = decodeValue[V](item)
+	return value, err == nil, err
+}
+
+func decodeValue[V any](item *fluxv1.Item) (value V, err error) {
+	v := item.GetValue()
+	if v.GetPayload() == nil {
+		return value, nil
+	}
+	if format := v.GetFormat(); format != "" && format != jsonFormat {
+		return value, fmt.Errorf("%w: value of %s has format %s, not JSON", ErrBadRequest, item.GetKey(), format)
+	}
+	if err := json.Unmarshal(v.GetData(), &value); err != nil {
+		return value, fmt.Errorf("%w: value of %s: %w", ErrBadRequest, item.GetKey(), err)
+	}
+	return value, nil
+}
+
+// DeleteValue removes the value of a key and reports whether there was one.
+func DeleteValue(ctx context.Context, app *App, key string) (bool, error) {
+	return app.effect(ctx, &fluxv1.Transaction{DeletedValues: []string{key}})
+}
+
+// Item is a value with its key.
+type Item[V any] struct {
+	Key   string
+	Value V
+}
+
+// ListValues returns the values whose keys begin with a prefix, in the order of the bytes of their keys. It ends with the
+// first error.
+func ListValues[V any](ctx context.Context, app *App, prefix string) iter.Seq2[Item[V], error] {
+	return func(yield func(Item[V], error) bool) {
+		request := &fluxv1.ListValuesRequest{Prefix: prefix, MaxSize: 1000, Raw: true}
+		for more := true; more; {
+			answer, err := app.conn.values.ListValues(ctx, connect.NewRequest(request))
+			if err != nil {
+				yield(Item[V]{}, ofServer(err))
+				return
+			}
+			for _, in := range answer.Msg.GetValues() {
+				value, err := decodeValue[V](in)
+				if !yield(Item[V]{in.GetKey(), value}, err) || err != nil {
+					return
+				}
+				request.After = in.GetKey()
+			}
+			more = answer.Msg.GetMore()
+		}
+	}
+}
