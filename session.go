@@ -141,7 +141,7 @@ func (s *session) finish(ctx context.Context, working *sync.WaitGroup, reporting
 	}
 	for {
 		s.mu.Lock()
-		stored := len(s.mu.advances) == 0
+		stored := len(s.mu.advances) == 0 || s.mu.deaf
 		s.mu.Unlock()
 		if stored {
 			return nil
