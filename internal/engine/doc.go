@@ -22,6 +22,7 @@
 //
 // # What can go wrong
 //
-// A full disk or a failing sync leaves memory ahead of the disk, and Pebble cannot take that back. The engine then stops
-// writing for good (E5): the process serves reads from the last durable View until it is restarted.
+// A full disk or a failing sync leaves memory ahead of the disk, and Pebble cannot take that back. The first failure therefore
+// stops the disk as a power cut would (see disk), and the engine stops writing for good (E5): the process serves reads from
+// the last durable View until it is restarted. docs/format/store.md says what a restart finds.
 package engine
