@@ -75,13 +75,14 @@ func newRoot(p *program) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.CompletionOptions.DisableDefaultCmd = true // in favour of ours
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "write data as JSON")
 	root.PersistentFlags().StringVar(&p.configFile, "config", "", "YAML or JSON `file` with settings")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.load(cmd.Flags()) }
 	root.AddGroup(
 		&cobra.Group{ID: "server", Title: "Run a server:"},
 		&cobra.Group{ID: "messages", Title: "Work with messages:"},
+		&cobra.Group{ID: "state", Title: "Work with state:"},
 		&cobra.Group{ID: "store", Title: "Look after a store:"},
 		&cobra.Group{ID: "program", Title: "Use this program:"},
 	)
@@ -93,10 +94,10 @@ func newRoot(p *program) *cobra.Command {
 	}
 	add("server", serveCommand(p), devCommand(p), demoCommand(p))
 	add("messages", publishCommand(p), requestCommand(p), tailCommand(p), readCommand(p), consumersCommand(p), topicsCommand(p))
+	add("state", aggregatesCommand(p), kvCommand(p), schedulesCommand(p))
 	add("store", checkCommand(p), backupCommand(p), restoreCommand(p))
-	add("program", configCommand(p), versionCommand(p))
+	add("program", completionCommand(p, root), configCommand(p), versionCommand(p))
 	root.SetHelpCommandGroupID("program")
-	root.SetCompletionCommandGroupID("program")
 	wrapHelp(root)
 	return root
 }
@@ -150,4 +151,11 @@ func subcommands(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
 	}
 	return cmd.Help()
+}
+
+// must is for mistakes in the table of commands.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
 }

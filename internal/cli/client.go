@@ -10,9 +10,12 @@ import (
 
 // client calls the native API of a server.
 type client struct {
-	logs     fluxv1connect.LogServiceClient
-	tracking fluxv1connect.TrackingServiceClient
-	admin    fluxv1connect.AdminServiceClient
+	logs      fluxv1connect.LogServiceClient
+	tracking  fluxv1connect.TrackingServiceClient
+	events    fluxv1connect.EventStoreServiceClient
+	values    fluxv1connect.KeyValueServiceClient
+	schedules fluxv1connect.ScheduleServiceClient
+	admin     fluxv1connect.AdminServiceClient
 }
 
 // dial returns a client of the server that the settings name. It connects when it is used.
@@ -27,9 +30,12 @@ func (p *program) dial() (*client, error) {
 	base := strings.TrimSuffix(p.url, "/")
 	web := &http.Client{Transport: &identity{transport(address.Scheme), p.namespace, p.token}}
 	return &client{
-		logs:     fluxv1connect.NewLogServiceClient(web, base),
-		tracking: fluxv1connect.NewTrackingServiceClient(web, base),
-		admin:    fluxv1connect.NewAdminServiceClient(web, base),
+		logs:      fluxv1connect.NewLogServiceClient(web, base),
+		tracking:  fluxv1connect.NewTrackingServiceClient(web, base),
+		events:    fluxv1connect.NewEventStoreServiceClient(web, base),
+		values:    fluxv1connect.NewKeyValueServiceClient(web, base),
+		schedules: fluxv1connect.NewScheduleServiceClient(web, base),
+		admin:     fluxv1connect.NewAdminServiceClient(web, base),
 	}, nil
 }
 

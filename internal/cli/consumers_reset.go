@@ -39,13 +39,6 @@ func resetConsumerCommand(p *program) *cobra.Command {
 	return cmd
 }
 
-// must is for mistakes in the table of commands.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
 // moved is what a reset did, as --json writes it.
 type moved struct {
 	Log      string `json:"log"`

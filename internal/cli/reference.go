@@ -11,7 +11,6 @@ import (
 // reference returns the pages of docs/cli, by file name: one for each command with all its subcommands, and an index.
 func reference() map[string]string {
 	root := newRoot(&program{})
-	root.InitDefaultCompletionCmd() // which cobra adds only when it runs
 	pages := map[string]string{"README.md": index(root)}
 	for _, command := range root.Commands() {
 		if command.IsAvailableCommand() {
@@ -34,7 +33,7 @@ func index(root *cobra.Command) string {
 			}
 		}
 	}
-	b.WriteString("\n## All commands\n\n" + settingsNote + "\n")
+	b.WriteString("\n## All commands\n\n" + settingsNote)
 	writeFlags(&b, root.PersistentFlags())
 	return b.String()
 }
@@ -43,9 +42,9 @@ const settingsNote = `Data goes to the standard output, everything else to the s
 what it was asked, 1 when it failed, and 2 when it was called in a wrong way. Colour appears only on a terminal, and not
 when ` + "`NO_COLOR`" + ` is set.
 
-Flags that are settings may also come from the environment or from a file in YAML or JSON: ` + "`--listen`" + ` is ` + "`FLUX_LISTEN`" + `
-there and ` + "`listen`" + ` here. A flag wins over the environment, which wins over the file. ` + "[`flux config check`](config.md)" + ` shows
-what is in effect.
+Flags that are settings may also come from the environment or from a file in YAML or JSON: what ` + "`--listen`" + ` says, the
+variable ` + "`FLUX_LISTEN`" + ` and the key ` + "`listen`" + ` may say, too. A flag wins over the environment, which wins over the file.
+` + "[`flux config check`](config.md)" + ` shows what is in effect.
 `
 
 func page(command *cobra.Command) string {
@@ -81,7 +80,6 @@ func unindent(text string) string {
 }
 
 func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
-	known := new(settings).all()
 	rows := ""
 	flags.VisitAll(func(flag *pflag.Flag) {
 		if flag.Hidden || flag.Name == "help" {
@@ -92,7 +90,7 @@ func writeFlags(b *strings.Builder, flags *pflag.FlagSet) {
 		if kind != "" {
 			name = "`--" + flag.Name + " " + kind + "`"
 		}
-		if known.Lookup(flag.Name) != nil {
+		if isSetting(flag) {
 			usage += ", or `" + environmentName(flag.Name) + "`"
 		}
 		rows += fmt.Sprintf("| %s | %s | %s |\n", name, strings.ReplaceAll(usage, "|", `\|`), defaultText(flag))

@@ -39,6 +39,7 @@ func (s *settings) connection(flags *pflag.FlagSet) {
 	flags.StringVar(&s.url, "url", "http://127.0.0.1:8888", "`address` of the server")
 	flags.StringVar(&s.token, "token", "", "`token` that the server knows")
 	flags.StringVar(&s.namespace, "namespace", "public", "`name` of the namespace to work in")
+	markSettings(flags, "url", "token", "namespace")
 }
 
 // server adds the flags that say how to run a server.
@@ -51,12 +52,25 @@ func (s *settings) server(flags *pflag.FlagSet) {
 	flags.Var(&s.maxMessageBytes, "max-message-bytes", "largest message that is taken, 1KiB to 128MiB")
 	flags.Var(&s.cacheBytes, "cache-bytes", "memory for the cache of the store")
 	flags.DurationVar(&s.retentionEvery, "retention-every", time.Minute, "how often messages beyond their retention are deleted")
+	markSettings(flags, "listen", "tokens", "insecure", "open-metrics", "max-message-bytes", "cache-bytes", "retention-every")
 }
 
 // store adds the flag that says where the server keeps its data.
 func (s *settings) store(flags *pflag.FlagSet) {
 	flags.StringVar(&s.data, "data", "./flux-data", "`directory` of the store; it is created if need be")
+	markSettings(flags, "data")
 }
+
+// settingMark is the annotation of flags that are settings. Others may have the name of one, such as --data of the demo.
+const settingMark = "flux_setting"
+
+func markSettings(flags *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		must(flags.SetAnnotation(name, settingMark, []string{"true"}))
+	}
+}
+
+func isSetting(flag *pflag.Flag) bool { return flag.Annotations[settingMark] != nil }
 
 // all returns flags for every setting there is.
 func (s *settings) all() *pflag.FlagSet {
@@ -77,10 +91,9 @@ func (s *settings) load(flags *pflag.FlagSet) error {
 		return err
 	}
 	s.origin = map[string]string{}
-	known := new(settings).all()
 	var errs []error
 	flags.VisitAll(func(flag *pflag.Flag) {
-		if known.Lookup(flag.Name) != nil {
+		if isSetting(flag) {
 			errs = append(errs, s.set(flag, file))
 		}
 	})
