@@ -90,7 +90,7 @@ func (r *answers) start(ctx context.Context) error {
 		return err
 	}
 	r.open = true
-	r.app.closed.Go(func() { r.run(last) })
+	r.app.following.Go(func() { r.run(last) })
 	return nil
 }
 

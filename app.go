@@ -19,14 +19,15 @@ type App struct {
 	producer *producer
 	log      *slog.Logger
 
-	ctx    context.Context // ends when the App is closed
-	cancel context.CancelFunc
-	closed sync.WaitGroup // what runs until then
+	// An App closes in two steps: first Run has to end, which may need everything else.
+	closing, ctx    context.Context
+	stopRun, cancel context.CancelFunc
+	following       sync.WaitGroup // what runs until ctx ends
 
 	answers map[message.Type]*answers // by the type of their log
 	mu      struct {
 		sync.Mutex
-		running  bool
+		running  chan struct{} // closed when Run has returned; nil while it does not run
 		consumed []*Handlers
 		problems []error // of registering handlers
 	}
@@ -48,6 +49,7 @@ func Connect(ctx context.Context, c Config) (*App, error) {
 		return nil, err
 	}
 	a := &App{config: c, conn: conn, log: c.Logger}
+	a.closing, a.stopRun = context.WithCancel(context.Background())
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	limits := producerLimits{windowBytes: c.WindowBytes, messageBytes: c.MaxMessageBytes}
 	a.producer = newProducer(conn.publish, limits, func(err error) {
@@ -75,13 +77,13 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	defer a.endRun()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.closing, cancel)()
 	if len(trackers) == 0 {
 		<-ctx.Done()
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(a.ctx, cancel)()
 	errs := make(chan error, len(trackers))
 	for _, t := range trackers {
 		go func() { errs <- t.run(ctx) }()
@@ -98,16 +100,16 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) startRun() ([]*tracker, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.ctx.Err() != nil {
+	if a.closing.Err() != nil {
 		return nil, ErrClosed
 	}
-	if a.mu.running {
+	if a.mu.running != nil {
 		return nil, errors.New("flux: app is running already")
 	}
 	if err := errors.Join(a.mu.problems...); err != nil {
 		return nil, err
 	}
-	a.mu.running = true
+	a.mu.running = make(chan struct{})
 	var trackers []*tracker
 	for _, h := range a.mu.consumed {
 		for _, table := range h.tables {
@@ -120,15 +122,25 @@ func (a *App) startRun() ([]*tracker, error) {
 func (a *App) endRun() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mu.running = false
+	close(a.mu.running)
+	a.mu.running = nil
 }
 
-// Close waits until everything that was published is on disk, or ctx ends, and disconnects. A [App.Run] under way returns.
+// Close ends [App.Run], waits until everything that was published is on disk, and disconnects. When ctx ends before that,
+// Close disconnects at once and returns why. A handler must not close its own App, for it would wait for itself.
 func (a *App) Close(ctx context.Context) error {
-	err := a.producer.drain(ctx)
+	a.stopRun()
+	a.mu.Lock()
+	running := a.mu.running
+	a.mu.Unlock()
+	var err error
+	if running != nil {
+		err = waitFor(ctx, running)
+	}
+	err = errors.Join(err, a.producer.drain(ctx))
 	a.cancel()
 	a.producer.close()
-	a.closed.Wait()
+	a.following.Wait()
 	a.conn.close()
 	return err
 }

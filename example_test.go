@@ -95,9 +95,9 @@ func ExampleError() {
 	// bank.no_funds {"balance":7}
 }
 
-// A consumer of its own reads from the first event on. This one ends behind the last, so that Run returns.
+// A consumer of its own reads at its own pace, this one from the first event on.
 func ExampleApp_Consumer() {
-	ctx := context.Background()
+	ctx, stop := context.WithCancel(context.Background())
 	app, end := exampleApp(ctx, "reports")
 	defer end()
 	for amount := range 3 {
@@ -105,11 +105,11 @@ func ExampleApp_Consumer() {
 			log.Fatal(err)
 		}
 	}
-	settings := flux.Consumer{From: flux.Beginning, Until: message.IndexAt(time.Now().Add(time.Hour))}
 	sum := 0
-	flux.HandleEvent(app.Consumer("totals", settings), func(_ context.Context, t Transferred) error {
+	totals := app.Consumer("totals", flux.Consumer{From: flux.Beginning})
+	flux.HandleEvent(totals, func(_ context.Context, t Transferred) error {
 		if sum += t.Amount; sum == 3 {
-			go app.Close(ctx)
+			stop()
 		}
 		return nil
 	})

@@ -176,3 +176,29 @@ func TestPayloadsChooseNameRevisionAndRoutingKey(t *testing.T) {
 		t.Errorf("with options: %+v", m)
 	}
 }
+
+func TestCloseEndsRunAndStoresWhatWasPublished(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, "").URL()
+	app := connect(t, url, flux.Config{})
+	started := make(chan struct{})
+	flux.HandleEvent(app, func(ctx context.Context, _ orderShipped) error {
+		close(started)
+		return flux.PublishTo(ctx, app, copies, copied{1}, &flux.PublishOptions{Guarantee: flux.None})
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(context.Background()) }()
+	if err := flux.Publish(within(t), app, orderShipped{}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, started)
+	if err := app.Close(within(t)); err != nil {
+		t.Error(err)
+	}
+	if err := receive(t, ended); err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if got := readAll(t, url, copies, 1); got[0] != `{"n":1}` {
+		t.Errorf("published %q", got)
+	}
+}
