@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -16,11 +17,11 @@ const pageSize = 1000
 func aggregatesCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "aggregates",
-		Short: "Look at aggregates and their events, or delete them",
+		Short: "Look at aggregates and their events, append to them, or delete them",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  subcommands,
 	}
-	cmd.AddCommand(listAggregatesCommand(p), showAggregateCommand(p), deleteAggregateCommand(p))
+	cmd.AddCommand(listAggregatesCommand(p), showAggregateCommand(p), appendEventCommand(p), deleteAggregateCommand(p))
 	return cmd
 }
 
@@ -157,6 +158,66 @@ func (p *program) printEvent(e event) error {
 		return p.out.printJSON(e)
 	}
 	return p.out.printf("%s  %s  %s  %s\n", p.out.dim(count(e.Sequence)), p.out.dim(e.Created), p.out.bold(e.Type), e.content())
+}
+
+// appendOptions are the flags of aggregates append.
+type appendOptions struct {
+	ifLast    int64
+	storeOnly bool
+	publishOptions
+}
+
+func appendEventCommand(p *program) *cobra.Command {
+	var o appendOptions
+	cmd := &cobra.Command{
+		Use:   "append AGGREGATE TYPE JSON",
+		Short: "Append an event to an aggregate",
+		Long: "Append an event to the stream of an aggregate, and publish it unless it is to be stored only.\n\n" +
+			"With --json, one document: {\"aggregate\",\"sequence\",\"index\"}, with index -1 when the event was stored only.",
+		Example: "  flux aggregates append order-7 shop.OrderPlaced '{\"items\":2}' --if-last -1\n" +
+			"  flux aggregates append order-7 shop.NoteAdded '{\"text\":\"hurry\"}' --store-only",
+		Args: cobra.ExactArgs(3),
+		RunE: p.run(func(ctx context.Context, args []string) error { return p.appendEvent(ctx, args, o) }),
+	}
+	flags := cmd.Flags()
+	flags.Int64Var(&o.ifLast, "if-last", -2, "fail unless this is the sequence `number` of the last event; -1 for none")
+	flags.BoolVar(&o.storeOnly, "store-only", false, "do not publish the event")
+	flags.StringToStringVar(&o.metadata, "meta", nil, "metadata as `name=value`; may be repeated")
+	flags.Lookup("if-last").DefValue = "" // whatever it is
+	p.connection(flags)
+	return cmd
+}
+
+func (p *program) appendEvent(ctx context.Context, args []string, o appendOptions) error {
+	id, payload := args[0], args[2]
+	if !json.Valid([]byte(payload)) {
+		return usagef(`quote it for the shell: '{"order":"o-1"}'`, "the payload is not JSON: %s", payload)
+	}
+	o.key = id
+	m, err := newMessage(args[1], o.publishOptions, []byte(payload))
+	if err != nil {
+		return err
+	}
+	in := &fluxv1.EventAppend{Aggregate: id, Events: []*fluxv1.Message{m}, StoreOnly: o.storeOnly}
+	if o.ifLast >= -1 {
+		in.IfLastSequence = &o.ifLast
+	}
+	c, err := p.dial()
+	if err != nil {
+		return err
+	}
+	answer, err := c.events.AppendEvents(ctx, connect.NewRequest(&fluxv1.AppendEventsRequest{Append: in}))
+	if err != nil {
+		return err
+	}
+	sequence, index := answer.Msg.GetFirstSequence(), int64(message.Beginning)
+	if answer.Msg.FirstIndex != nil {
+		index = answer.Msg.GetFirstIndex()
+	}
+	if p.json {
+		return p.out.printJSON(map[string]any{"aggregate": id, "sequence": sequence, "index": index})
+	}
+	return p.out.printf("Appended event %d to aggregate %s.\n", sequence, id)
 }
 
 func deleteAggregateCommand(p *program) *cobra.Command {
