@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -86,7 +87,8 @@ func (e *Error) Is(target error) bool {
 // Retryable reports whether doing the same again later may succeed. It decides everywhere in this package whether something
 // is tried again:
 //
-//   - An [Error] is final, for it says what is wrong with the request, unless it is [ErrUnavailable] or [ErrReadOnly].
+//   - An [Error] is final, for it says what is wrong with the request, unless it is [ErrUnavailable] or [ErrReadOnly], or the
+//     server says that it gave up waiting.
 //   - The end of a context by [context.Canceled], and [ErrClosed], are final.
 //   - Everything else may be an accident: a timeout, a connection that broke, an error of a library.
 func Retryable(err error) bool {
@@ -95,10 +97,13 @@ func Retryable(err error) bool {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
 		return false
 	case errors.As(err, &e):
-		return e.Code == ErrUnavailable.Code || e.Code == ErrReadOnly.Code
+		return slices.Contains(passing, e.Code)
 	}
 	return true
 }
+
+// passing are the codes of errors that may go away by themselves.
+var passing = []string{ErrUnavailable.Code, ErrReadOnly.Code, "timeout", "canceled"}
 
 // published returns what is told about an error of a handler to who asked. Nothing but this leaves the process: code and
 // detail of an [Error] in the chain with the whole text, or just the text of any other error, under the code "failed".

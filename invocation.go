@@ -171,6 +171,13 @@ func (a *App) Correlation(ctx context.Context) map[string]string {
 	return metadata
 }
 
+func (a *App) correlateMessage(ctx context.Context, m *message.Message) {
+	if m.Metadata == nil {
+		m.Metadata = make(map[string]string, 8)
+	}
+	a.correlate(ctx, m.Metadata)
+}
+
 // correlate adds the correlation to metadata, over entries of the same names.
 func (a *App) correlate(ctx context.Context, metadata map[string]string) {
 	metadata[metaClientID], metadata[metaClientName] = a.config.ClientID, a.config.Name
@@ -202,6 +209,7 @@ func (i *Invocation) correlate(metadata map[string]string) {
 	}
 }
 
+// cloneMetadata returns a copy to add to, also of nil.
 func cloneMetadata(metadata map[string]string) map[string]string {
 	if metadata == nil {
 		return make(map[string]string, 8)

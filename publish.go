@@ -79,7 +79,7 @@ func (a *App) publish(ctx context.Context, log message.Log, messages []*message.
 		return err
 	}
 	for _, m := range messages {
-		a.correlate(ctx, m.Metadata)
+		a.correlateMessage(ctx, m)
 	}
 	var then func(error)
 	if i := Current(ctx); i != nil && i.session.app == a {

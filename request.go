@@ -97,7 +97,7 @@ func (a *App) ask(ctx context.Context, log message.Log, m *message.Message) (*me
 		return nil, err
 	}
 	defer answers.forget(id)
-	a.correlate(ctx, m.Metadata)
+	a.correlateMessage(ctx, m)
 	m.Source, m.Request = a.config.ClientID, message.NewRequestID(id)
 	refused := func(err error) {
 		if err != nil {
