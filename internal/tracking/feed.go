@@ -39,8 +39,7 @@ func (b located) last() message.Index { return b.first + message.Index(b.Span())
 func (f *feed) peek() (b located, ok bool, err error) {
 	for {
 		if len(f.entries) == 0 {
-			f.entries, err = f.logs.Read(f.id.ns, f.id.log, f.after, readAhead)
-			if err != nil || len(f.entries) == 0 {
+			if err := f.read(); err != nil || len(f.entries) == 0 {
 				return located{}, false, err
 			}
 		}
@@ -59,4 +58,21 @@ func (f *feed) peek() (b located, ok bool, err error) {
 			f.entries = f.entries[1:]
 		}
 	}
+}
+
+// read reads ahead. Messages at the start of the first block that are not to be shown are taken out of it.
+func (f *feed) read() (err error) {
+	f.entries, err = f.logs.Read(f.id.ns, f.id.log, f.after, readAhead)
+	if err != nil || len(f.entries) == 0 || f.entries[0].Skip == 0 {
+		return err
+	}
+	entry := &f.entries[0]
+	block, rest, err := message.ParseBlock(entry.Blocks)
+	if err != nil {
+		return err
+	}
+	shown := message.BlockFilter{Message: func(m message.MessageInfo) bool { return m.Ordinal >= entry.Skip }}
+	blocks, _, err := block.Filter(nil, shown, block.Compression())
+	entry.Blocks = append(blocks, rest...)
+	return err
 }
