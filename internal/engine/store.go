@@ -59,7 +59,8 @@ func (e *Engine) open(dir string) error {
 func (e *Engine) openPebble(dir string) error {
 	var db *pebble.DB
 	err := e.disk.unlessWaiting(func() (err error) {
-		cache := pebble.NewCache(e.options.CacheBytes)
+		// Pebble takes the memory of its tables out of the cache, which would leave nothing for blocks.
+		cache := pebble.NewCache(e.options.CacheBytes + 2*int64(e.options.MemTableBytes))
 		defer cache.Unref()
 		db, err = pebble.Open(dir, e.pebbleOptions(e.disk, cache))
 		return err
