@@ -412,3 +412,53 @@ func TestRunTellsWhatIsWrongWithTheHandlers(t *testing.T) {
 		t.Error("two handlers may answer the same command")
 	}
 }
+
+func TestHandlersThatDoNotStopInTimeAreCanceledAndTheirBatchComesAgain(t *testing.T) {
+	t.Parallel()
+	url := startServer(t, "").URL()
+	app := connect(t, url, flux.Config{StopTimeout: 10 * time.Millisecond})
+	consumer := flux.Consumer{From: flux.Beginning}
+	started, canceled := make(chan struct{}), make(chan error, 1)
+	flux.HandleEvent(app.Consumer("slow", consumer), func(ctx context.Context, _ orderPlaced) error {
+		close(started)
+		<-ctx.Done()
+		canceled <- ctx.Err()
+		return nil
+	})
+	stop := run(t, app)
+	if err := flux.Publish(within(t), app, place(1)...); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, started)
+	if err := stop(); err != nil {
+		t.Errorf("run: %v", err)
+	}
+	receive(t, canceled)
+	again := connect(t, url, flux.Config{})
+	handled := collect[orderPlaced](1)
+	flux.HandleEvent(again.Consumer("slow", consumer), handled.handle)
+	run(t, again)
+	handled.wait(t)
+}
+
+func TestAnObserverSeesEachCallOfAHandler(t *testing.T) {
+	t.Parallel()
+	calls := make(chan flux.Handled, 10)
+	app := connect(t, startServer(t, "").URL(), flux.Config{OnHandled: func(h flux.Handled) { calls <- h }})
+	flux.HandleEvent(app.Consumer("orders", flux.Consumer{}), func(_ context.Context, o orderPlaced) error {
+		if o.N == 0 {
+			panic("a secret")
+		}
+		return nil
+	})
+	run(t, app)
+	if err := flux.Publish(within(t), app, place(2)...); err != nil {
+		t.Fatal(err)
+	}
+	if h := receive(t, calls); h.Consumer != "orders" || h.Type != "flux_test.orderPlaced" || !errors.Is(h.Err, flux.ErrInternal) {
+		t.Errorf("first call: %+v", h)
+	}
+	if h := receive(t, calls); h.Err != nil || h.Index == 0 {
+		t.Errorf("second call: %+v", h)
+	}
+}

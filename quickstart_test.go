@@ -96,3 +96,23 @@ func outputLines(t *testing.T, url, binary string, n int) []string {
 	}
 	return append(lines, strings.Fields(string(rest))...)
 }
+
+// The promise of [flux.HandleCommand] is that of the compiler.
+func TestAHandlerWithTheWrongResultDoesNotCompile(t *testing.T) {
+	t.Parallel()
+	for _, handler := range []string{
+		"flux.HandleCommand(app, func(context.Context, place) (string, error) { return \"\", nil })", // place returns an int
+		"flux.HandleQuery(app, func(context.Context, place) (int, error) { return 0, nil })",         // place is a command
+	} {
+		source := filepath.Join(t.TempDir(), "main.go")
+		program := "package main\n\nimport (\n\t\"context\"\n\n\t\"github.com/flux-go/flux\"\n)\n\n" +
+			"type place struct{ flux.Command[int] }\n\nfunc main() {\n\tvar app *flux.App\n\t" + handler + "\n}\n"
+		if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), "go", "vet", source).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "does not") {
+			t.Errorf("%s: %v\n%s", handler, err, out)
+		}
+	}
+}
