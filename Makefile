@@ -2,14 +2,15 @@
 
 GO ?= go
 FUZZTIME ?= 10s
+SCENARIO ?=
 CRASH_CUTS ?= 1000
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race crash fuzz bench lint generate generated check
+.PHONY: help build demo test race crash fuzz bench lint generate generated check conformance-java
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the flux binary into bin/
 	$(GO) build -o bin/flux ./cmd/flux
@@ -25,6 +26,9 @@ race: ## run all tests under the race detector
 
 crash: ## cut the power CRASH_CUTS times in every TestCrash…, then look for lost or torn data
 	FLUX_CRASH_CUTS=$(CRASH_CUTS) $(GO) test -timeout 10m -count 1 -run '^TestCrash' ./...
+
+conformance-java: ## run the official Java clients against Flux; SCENARIO='…' narrows it. Needs a JDK 21 and Maven
+	GO=$(GO) scripts/conformance-java '$(SCENARIO)'
 
 fuzz: ## run every fuzz target for FUZZTIME
 	GO=$(GO) scripts/fuzz $(FUZZTIME)

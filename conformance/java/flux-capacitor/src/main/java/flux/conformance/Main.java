@@ -1,0 +1,18 @@
+package flux.conformance;
+
+import flux.conformance.scenarios.*;
+import flux.conformance.sdk.Sdk;
+import java.util.List;
+
+/** Runs all scenarios of this library. */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] arguments) throws Exception {
+        Runner.main(Sdk.LIBRARY, Sdk.TEST_SERVER, World::new, List.of(
+                GatewayScenarios.class, FrameScenarios.class, TrackingScenarios.class, EventStoreScenarios.class,
+                KeyValueScenarios.class, ScheduleScenarios.class, NamespaceScenarios.class, ApplicationScenarios.class,
+                AggregateScenarios.class, WebScenarios.class, MetricsScenarios.class, RestartScenarios.class,
+                SearchScenarios.class));
+    }
+}
