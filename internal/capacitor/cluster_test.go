@@ -72,6 +72,10 @@ func TestCluster(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+}
+
+func TestClusterLeaving(t *testing.T) {
+	t.Parallel()
 	item(t, 92, "a waiting tracker leaves with its socket", func(t *testing.T, s *server) {
 		a, b := s.twoTrackers("")
 		s.hangUp(a)
@@ -134,6 +138,10 @@ func TestCluster(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+}
+
+func TestClusterRequests(t *testing.T) {
+	t.Parallel()
 	item(t, 97, "a newer read replaces an older one", func(t *testing.T, s *server) {
 		c, d := s.dial("tracking/readevent", dialing{}), s.dial("tracking/readevent", dialing{})
 		first := c.send("read", reading("c", "t", minute, ""))
@@ -237,9 +245,7 @@ func testNoDoubleDelivery(t *testing.T, s *server) {
 		c := s.dial("tracking/readevent", dialing{client: fmt.Sprint("c", i)})
 		go func() {
 			for {
-				id := c.id()
-				c.write(request(id, "read", reading("c", fmt.Sprint("t", i), minute, `"lastIndex":-1`)))
-				r, ok := c.poll(id)
+				r, ok := c.poll("read", reading("c", fmt.Sprint("t", i), minute, `"lastIndex":-1`))
 				if !ok {
 					return
 				}
@@ -247,9 +253,7 @@ func testNoDoubleDelivery(t *testing.T, s *server) {
 					got <- *m.MessageID
 				}
 				if b := r.Batch; b.LastIndex != nil {
-					id := c.id()
-					c.write(request(id, "storePosition", storing("c", b.Segment[0], b.Segment[1], *b.LastIndex)))
-					if _, ok := c.poll(id); !ok {
+					if _, ok := c.poll("storePosition", storing("c", b.Segment[0], b.Segment[1], *b.LastIndex)); !ok {
 						return
 					}
 				}

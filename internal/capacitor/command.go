@@ -26,7 +26,7 @@ func (s *socket) begin(base *wire.Base) bool {
 	if !base.Stored() || isRepeatable(base) {
 		return true
 	}
-	o := s.peers.history.begin(base.ID, base.Print)
+	o := s.peers.history.begin(base.ID, base.Print, s)
 	if o > underWay {
 		s.answer(s.outcomeResult(base, o))
 	}
@@ -42,26 +42,38 @@ func (s *socket) outcomeResult(base *wire.Base, o outcome) []byte {
 
 // end ends a command, or a request that was refused at once.
 func (s *socket) end(base *wire.Base, err error) {
-	if err != nil {
-		s.record(base, fresh)
-		s.fail(base, err)
+	if err == nil {
+		s.endWith(base, succeeded)
 		return
 	}
-	s.endWith(base, succeeded)
+	s.fail(base, err)
+	for _, other := range s.record(base, fresh) {
+		other.fail(base, err)
+	}
 }
 
 // endWith ends a command that was carried out.
 func (s *socket) endWith(base *wire.Base, o outcome) {
-	s.record(base, o)
-	if base.Stored() {
-		s.answer(s.outcomeResult(base, o))
+	if !base.Stored() {
+		return
+	}
+	s.answer(s.outcomeResult(base, o))
+	s.recordAndTell(base, o)
+}
+
+// recordAndTell notes the end of a command and tells those sockets over which it came again.
+func (s *socket) recordAndTell(base *wire.Base, o outcome) {
+	for _, other := range s.record(base, o) {
+		other.answer(s.outcomeResult(base, o))
 	}
 }
 
-func (s *socket) record(base *wire.Base, o outcome) {
-	if base.Stored() && !isRepeatable(base) {
-		s.peers.history.end(base.ID, base.Print, o)
+// record notes the end of a command and returns the sockets over which it came again.
+func (s *socket) record(base *wire.Base, o outcome) (again []*socket) {
+	if !base.Stored() || isRepeatable(base) {
+		return nil
 	}
+	return s.peers.history.end(base.ID, base.Print, o)
 }
 
 // submit commits the operations of a command and answers it then.

@@ -79,6 +79,10 @@ func TestGuarantees(t *testing.T) {
 			t.Errorf("%s", r.raw)
 		}
 	})
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
 	item(t, 35, "failures are answered", func(t *testing.T, s *server) {
 		for path, requests := range map[string][]string{
 			"tracking/readevent": {
@@ -219,17 +223,19 @@ func (s *server) hold(c *remote) (release func()) {
 	return nil
 }
 
-// A command that is under way when it is sent again is carried out once, and answered at the new socket.
+// A command that is under way when it is sent again is carried out once, and its end is told at both sockets: the server
+// cannot know that the first is dead.
 func TestResendWhileUnderWay(t *testing.T) {
 	t.Parallel()
 	s := start(t, Options{})
 	text := request(1, "append", `"messages":[`+strings.Repeat(textOf("", "")+",", 20000)+textOf("last", "")+`],"guarantee":"STORED"`)
-	first := s.dial("tracking/publishevent", dialing{})
-	first.write(text)
-	second := s.dial("tracking/publishevent", dialing{})
-	second.write(text)
-	second.ask("append", `"messages":[],"guarantee":"STORED"`)
-	first.wait(1).expect(t, "void")
+	sockets := []*remote{s.dial("tracking/publishevent", dialing{}), s.dial("tracking/publishevent", dialing{})}
+	for _, c := range sockets {
+		c.write(text)
+	}
+	for _, c := range sockets {
+		c.wait(1).expect(t, "void")
+	}
 	if n := len(s.log("tracking/readevent", dialing{})); n != 20001 {
 		t.Errorf("%d messages", n)
 	}
@@ -262,7 +268,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var h history
 	for i := range int64(3 * maxHistory) {
-		if h.begin(i, 1) != fresh {
+		if h.begin(i, 1, nil) != fresh {
 			t.Fatal("not fresh")
 		}
 		outcomes := []outcome{succeeded, fresh}
@@ -271,10 +277,10 @@ func TestHistoryIsBounded(t *testing.T) {
 	if len(h.mu.entries) > maxHistory || len(h.mu.order) > maxHistory {
 		t.Errorf("%d entries, %d in order", len(h.mu.entries), len(h.mu.order))
 	}
-	if o := h.begin(3*maxHistory-2, 1); o != succeeded {
+	if o := h.begin(3*maxHistory-2, 1, nil); o != succeeded {
 		t.Errorf("the last success is %d", o)
 	}
-	if o := h.begin(3*maxHistory-1, 1); o != fresh {
+	if o := h.begin(3*maxHistory-1, 1, nil); o != fresh {
 		t.Errorf("the last failure is %d", o)
 	}
 }

@@ -138,10 +138,8 @@ func TestConnectionPongsPassLargeResults(t *testing.T) {
 	t.Run("011 pongs pass large results", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, Options{MaxResultBytes: 1 << 30})
-		publisher := s.dial("tracking/publishevent", dialing{})
-		payload := base64.StdEncoding.EncodeToString(make([]byte, 15<<20))
 		for range 10 { // 10 times 20 MB of base64
-			publisher.ask("append", `"messages":[{"data":{"value":"`+payload+`"}}],"guarantee":"STORED"`).expect(t, "void")
+			s.fill(make([]byte, 15<<20))
 		}
 		raw := s.handshake("/tracking/readevent?clientId=c&compression=NONE", "")
 		defer raw.Close()
@@ -224,7 +222,7 @@ func testFragments(t *testing.T, s *server) {
 func testLargeRequest(t *testing.T, s *server) {
 	c := s.dial("tracking/publishevent", dialing{compression: "LZ4"})
 	payload := make([]byte, 48<<20)
-	_, _ = rand.Read(payload)
+	_, _ = rand.Read(payload[:1<<20])
 	c.ask("append", `"messages":[{"data":{"value":"`+base64.StdEncoding.EncodeToString(payload)+`"}}],"guarantee":"STORED"`).expect(t, "void")
 	got := s.log("tracking/readevent", dialing{compression: "LZ4"})
 	if len(got) != 1 || !bytes.Equal(got[0].Data.Value, payload) {
@@ -410,6 +408,27 @@ func TestSilentSocketIsClosed(t *testing.T) {
 	s.eventually("the tracker is gone", func() bool { return s.sockets() == 0 && len(s.trackers("c")) == 0 })
 	if alive := s.dial("tracking/readevent", dialing{}); alive.ask("getPosition", `"consumer":"c"`).Type != "getPositionResult" {
 		t.Error("a socket that answers pings was closed too")
+	}
+}
+
+// A client that cannot answer pings because it is busy sending is not taken for dead.
+func TestBusySocketIsNotClosed(t *testing.T) {
+	t.Parallel()
+	const timeout = 50 * time.Millisecond
+	s := start(t, Options{PingEvery: timeout / 5, PingTimeout: timeout})
+	raw := s.handshake("/tracking/readevent?clientId=c1&compression=NONE", "")
+	text := []byte(request(1, "getPosition", `"consumer":"c","x":"`+strings.Repeat("x", 400)+`"`))
+	for first := byte(0x02); len(text) > 1; first = 0x00 {
+		raw.writeFrame(first, text[:1])
+		raw.flush()
+		text = text[1:]
+		<-time.After(timeout / 50)
+	}
+	raw.writeFrame(0x80, text)
+	for opcode := byte(0); opcode != 0x02; {
+		if opcode, _, _ = raw.readFrame(); opcode == 0x08 {
+			t.Fatal("closed")
+		}
 	}
 }
 

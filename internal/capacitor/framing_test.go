@@ -82,6 +82,10 @@ func TestFraming(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+}
+
+func TestFramingBatches(t *testing.T) {
+	t.Parallel()
 	item(t, 24, "unreadable messages leave the socket open", func(t *testing.T, s *server) {
 		c := s.dial("tracking/readevent", dialing{compression: "LZ4"})
 		for _, garbage := range []string{"", "x", "\x00\x00\x00\x05hello", "\x7f\xff\xff\xff\x00", "\xff\x00\x09\x00\x00\x00\x01x"} {

@@ -121,7 +121,7 @@ func (g *gateway) endAll(pending []*wire.Base, err error) {
 	}
 	results := make([][]byte, 0, len(pending))
 	for _, base := range pending {
-		g.record(base, succeeded)
+		g.recordAndTell(base, succeeded)
 		if base.Stored() {
 			results = append(results, g.outcomeResult(base, succeeded))
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -31,6 +32,8 @@ type socket struct {
 	waiting sync.WaitGroup
 	brief   chan struct{}
 	polls   chan struct{}
+	// received counts the bytes of frames, so that a client that is busy sending a large one is not taken for dead.
+	received atomic.Int64
 }
 
 // service carries out the requests that an endpoint takes.
@@ -125,7 +128,7 @@ func (s *socket) read() error {
 		if buf.Reset(); buf.Cap() > keepBytes {
 			buf = bytes.Buffer{}
 		}
-		if _, err := buf.ReadFrom(r); err != nil {
+		if _, err := buf.ReadFrom(&counted{r, &s.received}); err != nil {
 			return err
 		}
 		s.take(buf.Bytes())
@@ -133,6 +136,18 @@ func (s *socket) read() error {
 			return err
 		}
 	}
+}
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // await waits for a channel that may be nil.
@@ -248,7 +263,7 @@ func (s *socket) send(packed []byte) error {
 	return w.Close()
 }
 
-// keepAlive pings the client until the socket closes, and closes it when there is no answer.
+// keepAlive pings the client until the socket closes, and closes it when there is no answer and nothing else comes either.
 func (s *socket) keepAlive() {
 	ticker := time.NewTicker(s.handler.PingEvery)
 	defer ticker.Stop()
@@ -258,10 +273,11 @@ func (s *socket) keepAlive() {
 		case <-s.ctx.Done():
 			return
 		}
+		before := s.received.Load()
 		ctx, cancel := context.WithTimeout(s.ctx, s.handler.PingTimeout)
 		err := s.conn.Ping(ctx)
 		cancel()
-		if err != nil && s.ctx.Err() == nil {
+		if err != nil && s.ctx.Err() == nil && s.received.Load() == before {
 			s.close(websocket.StatusInternalError, "Ping failed")
 			return
 		}

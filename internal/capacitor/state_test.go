@@ -96,6 +96,10 @@ func TestEventSourcing(t *testing.T) {
 			t.Errorf("the log has %s", got)
 		}
 	})
+}
+
+func TestRelationships(t *testing.T) {
+	t.Parallel()
 	item(t, 107, "retention spares streams", func(t *testing.T, s *server) {
 		c := s.withEvents(3)
 		g := s.dial("tracking/publishevent", dialing{})

@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a test waits for what has to come.
-const patience = 20 * time.Second
+const patience = 3 * time.Minute
 
 // server is a handler with an engine below it, on a real socket.
 type server struct {
@@ -430,8 +430,12 @@ func openDir(t *testing.T, dir string) *engine.Engine {
 	return e
 }
 
-// poll waits for a result, however long it takes; it is not ok when the socket closes.
-func (c *remote) poll(id int64) (result, bool) {
+// poll sends a request and waits for its result, however long that takes; it is not ok when the socket closes.
+func (c *remote) poll(kind, members string) (result, bool) {
+	id := c.id()
+	if c.conn.Write(context.Background(), websocket.MessageBinary, []byte(request(id, kind, members))) != nil {
+		return result{}, false
+	}
 	for {
 		c.mu.Lock()
 		all, err, changed := c.mu.results, c.mu.err, c.mu.changed
@@ -449,3 +453,43 @@ func (c *remote) poll(id int64) (result, bool) {
 }
 
 func asConsumer(name string) message.ConsumerName { return message.ConsumerName(name) }
+
+// fill appends blocks of one message each to the log of events, without a socket.
+func (s *server) fill(payloads ...[]byte) {
+	s.t.Helper()
+	for _, payload := range payloads {
+		var w message.BlockWriter
+		if err := w.Add(&message.Message{Payload: payload}); err != nil {
+			s.t.Fatal(err)
+		}
+		op, err := messagelog.NewAppend(message.Log{Type: message.Event}, w.Seal(nil, message.Snappy))
+		if err == nil {
+			tx := &engine.Transaction{Namespace: message.DefaultNamespace, Operations: []engine.Operation{op}}
+			err = s.engine.Propose(s.t.Context(), tx)
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// indexes returns those of the log of events.
+func (s *server) indexes() (all []message.Index) {
+	s.t.Helper()
+	log := message.Log{Type: message.Event}
+	for last := message.Beginning; ; {
+		entries, err := s.logs.Read(message.DefaultNamespace, log, last, messagelog.Limit{Messages: 1000, Bytes: 1 << 20})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if len(entries) == 0 {
+			return all
+		}
+		for _, e := range entries {
+			for index := e.First; index <= e.Last; index++ {
+				all = append(all, index)
+			}
+			last = e.Last
+		}
+	}
+}

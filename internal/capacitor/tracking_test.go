@@ -96,6 +96,10 @@ func TestTrackingBasics(t *testing.T) {
 			t.Errorf("got %s", ids(got.Messages))
 		}
 	})
+}
+
+func TestTrackingPositions(t *testing.T) {
+	t.Parallel()
 	item(t, 64, "positions hold per segment", func(t *testing.T, s *server) {
 		all := s.published(textOf("a", `"segment":1`), textOf("b", `"segment":100`))
 		c := s.dial("tracking/readevent", dialing{})
@@ -137,6 +141,10 @@ func TestTrackingBasics(t *testing.T) {
 			t.Errorf("got %d", *got.LastIndex)
 		}
 	})
+}
+
+func TestTrackingEnds(t *testing.T) {
+	t.Parallel()
 	item(t, 72, "rejected messages are passed", testRejected)
 	t.Run("073 old rejected messages are answered", func(t *testing.T) {
 		t.Parallel()
