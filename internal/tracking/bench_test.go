@@ -126,7 +126,7 @@ func BenchmarkWake(b *testing.B) {
 // There may be many trackers that wait; each costs its goroutine and a little more.
 func TestTenThousandIdleTrackers(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n, consumers = 10_000, 100
+		const n, consumers = 10_000, 1000
 		before := heap()
 		for i := range n {
 			tr := tracker(fmt.Sprintf("tracker-%05d", i))

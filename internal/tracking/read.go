@@ -162,7 +162,10 @@ func (r *request) activate() (g grant, ok bool) {
 	m.watchLocked(g.segments)
 	if !g.segments.Empty() {
 		g.position = m.positionLocked(g.segments)
-		g.from = g.position.Merge(m.examined.In(g.segments))
+		g.from = g.position
+		if !m.examined.Empty() {
+			g.from = g.from.Merge(m.examined.In(g.segments))
+		}
 	}
 	return g, true
 }
