@@ -22,6 +22,7 @@ var dependencies = map[string]string{
 	"github.com/coder/websocket":          "websockets of the Flux Capacitor protocol",
 	"github.com/go-json-experiment/json":  "SDK: payloads of messages, in a third of the time of encoding/json",
 	"github.com/klauspost/compress":       "s2 (Snappy) and zstd, compression of blocks; gzip and zstd of the Flux Capacitor protocol",
+	"github.com/jackc/pgx/v5":             "bench: client of PostgreSQL, the peer of the event store",
 	"github.com/nats-io/nats-server/v2":   "bench: JetStream, the peer we measure against, in the same process",
 	"github.com/nats-io/nats.go":          "bench: client of the peer",
 	"github.com/pierrec/lz4/v4":           "compression of blocks",
