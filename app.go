@@ -25,6 +25,7 @@ type App struct {
 	following       sync.WaitGroup // what runs until ctx ends
 
 	answers map[message.Type]*answers // by the type of their log
+	values  valueReader
 	mu      struct {
 		sync.Mutex
 		running  chan struct{} // closed when Run has returned; nil while it does not run
@@ -55,6 +56,7 @@ func Connect(ctx context.Context, c Config) (*App, error) {
 	a.producer = newProducer(conn.publish, limits, func(err error) {
 		a.log.Warn("publishing: connection lost", "error", err)
 	})
+	a.values.app = a
 	a.answers = map[message.Type]*answers{
 		message.Result:      newAnswers(a, message.Result),
 		message.WebResponse: newAnswers(a, message.WebResponse),

@@ -215,3 +215,28 @@ func TestLongStreamsAreLoadedWhole(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+func TestGetValueOfABadKeyIsNoTroubleForOthers(t *testing.T) {
+	t.Parallel()
+	app := connect(t, startServer(t, "").URL(), flux.Config{})
+	const n = 50
+	for i := range n {
+		if err := flux.PutValue(t.Context(), app, fmt.Sprint("key-", i), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var readers sync.WaitGroup
+	for i := range n {
+		readers.Go(func() {
+			if got, found, err := flux.GetValue[int](t.Context(), app, fmt.Sprint("key-", i)); got != i || !found || err != nil {
+				t.Errorf("key-%d has %d, %t, %v", i, got, found, err)
+			}
+		})
+		readers.Go(func() {
+			if _, _, err := flux.GetValue[int](t.Context(), app, ""); !errors.Is(err, flux.ErrBadRequest) {
+				t.Errorf("a key without a name: %v", err)
+			}
+		})
+	}
+	readers.Wait()
+}

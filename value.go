@@ -40,14 +40,9 @@ func (a *App) putValue(ctx context.Context, key string, value any, ifAbsent bool
 
 // GetValue returns the value of a key, and whether there is one.
 func GetValue[V any](ctx context.Context, app *App, key string) (value V, found bool, err error) {
-	request := &fluxv1.GetValuesRequest{Keys: []string{key}, Raw: true}
-	answer, err := app.conn.values.GetValues(ctx, connect.NewRequest(request))
-	if err != nil {
-		return value, false, ofServer(err)
-	}
-	item := answer.Msg.GetValues()[0]
-	if item.GetValue() == nil {
-		return value, false, nil
+	item, err := app.values.read(ctx, key)
+	if err != nil || item.GetValue() == nil {
+		return value, false, err
 	}
 	value, err = decodeValue[V](item)
 	return value, err == nil, err
