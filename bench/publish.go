@@ -107,5 +107,5 @@ func benchOneCall(ctx context.Context, e *env) ([]result, error) {
 		What:  "durable publish, one caller, p50",
 		Value: float64(calls.percentile(0.5).Microseconds()), Unit: "µs", Settings: "Append, guarantee stored",
 	}
-	return []result{r.timed(calls).against("fdatasync of 4 KiB, p50", float64(raw.percentile(0.5).Microseconds()))}, nil
+	return []result{r.timed(calls).against("append 4 KiB, fdatasync, p50", float64(raw.percentile(0.5).Microseconds()))}, nil
 }
