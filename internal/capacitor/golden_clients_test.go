@@ -51,7 +51,6 @@ type player struct {
 	t       *testing.T
 	server  *server
 	sockets map[string]*goldenSocket
-	header  http.Header // of the socket that is about to be opened
 	line    int
 }
 

@@ -27,6 +27,15 @@ public final class Messages {
         return new SerializedMessage(data, Metadata.empty(), UUID.randomUUID().toString(), System.currentTimeMillis());
     }
 
+    /** A message with everything that a publisher can set. */
+    public static SerializedMessage complete(Data<byte[]> data, Metadata metadata, String id) {
+        SerializedMessage message = new SerializedMessage(data, metadata, id, 1_700_000_000_000L).withSegment(42);
+        message.setSource("source-1");
+        message.setTarget("target-1");
+        message.setRequestId(77);
+        return message;
+    }
+
     public static SerializedMessage inSegment(int segment, String text) {
         return message(text).withSegment(segment);
     }

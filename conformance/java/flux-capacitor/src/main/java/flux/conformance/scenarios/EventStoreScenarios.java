@@ -9,6 +9,7 @@ import static flux.conformance.World.log;
 
 import flux.conformance.Await;
 import flux.conformance.Check;
+import flux.conformance.Messages;
 import flux.conformance.Scenario;
 import flux.conformance.World;
 import io.fluxcapacitor.common.Guarantee;
@@ -45,13 +46,13 @@ public final class EventStoreScenarios {
     void storeAndGet(World world) {
         WebSocketClient client = world.client();
         Data<byte[]> data = new Data<>("{}".getBytes(), "com.example.Opened", 3, "application/json");
-        store(client.getEventStoreClient(), "a", new SerializedMessage(data, Metadata.of("k", "v"), 9, null, null, null,
-                null, 5L, "m1"), message("second"));
+        store(client.getEventStoreClient(), "a", Messages.complete(data, Metadata.of("k", "v"), "m1"),
+                message("second"));
         List<SerializedMessage> got = client.getEventStoreClient().getEvents("a").toList();
         Check.equal(data, got.getFirst().getData(), "data");
         Check.equal(Map.of("k", "v"), got.getFirst().getMetadata().getEntries(), "metadata");
         Check.equal("m1", got.getFirst().getMessageId(), "id");
-        Check.equal(5L, got.getFirst().getTimestamp(), "timestamp");
+        Check.equal(1_700_000_000_000L, got.getFirst().getTimestamp(), "timestamp");
         Check.equal("second", text(got.get(1)), "second event");
     }
 

@@ -31,9 +31,8 @@ public final class GatewayScenarios {
     void everyField(World world, String type) {
         WebSocketClient client = world.client();
         Data<byte[]> data = new Data<>("{\"a\":1}".getBytes(), "com.example.Thing", 7, "application/x-thing");
-        SerializedMessage sent = new SerializedMessage(data, Metadata.of("$key.with.dots", "wörd ☃", "n", 5), 42, null,
-                "source-1", "target-1", 77, 1_700_000_000_000L, "message-1");
-        append(client, MessageType.valueOf(type), sent);
+        append(client, MessageType.valueOf(type), Messages.complete(data,
+                Metadata.of("$key.with.dots", "wörd ☃", "n", 5), "message-1"));
         SerializedMessage got = log(client, MessageType.valueOf(type)).getFirst();
         Check.equal(data, got.getData(), "data");
         Check.equal(Map.of("$key.with.dots", "wörd ☃", "n", "5"), got.getMetadata().getEntries(), "metadata");

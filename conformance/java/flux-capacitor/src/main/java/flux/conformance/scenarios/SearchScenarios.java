@@ -6,6 +6,7 @@ import flux.conformance.Await;
 import flux.conformance.Check;
 import flux.conformance.Scenario;
 import flux.conformance.World;
+import flux.conformance.sdk.Sdk;
 import io.fluxcapacitor.common.Guarantee;
 import io.fluxcapacitor.common.api.search.CreateAuditTrail;
 import io.fluxcapacitor.common.api.search.GetDocument;
@@ -15,7 +16,6 @@ import io.fluxcapacitor.common.api.search.SerializedDocument;
 import io.fluxcapacitor.javaclient.common.exception.ServiceException;
 import io.fluxcapacitor.javaclient.persisting.search.client.SearchClient;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.Callable;
 
 /** Search, which Flux does not serve yet: every request is answered with an error, and none is left without answer. */
@@ -30,7 +30,7 @@ public final class SearchScenarios {
 
     @Scenario(value = "storing a document is refused", notOnReference = SERVES)
     void index(World world) {
-        SerializedDocument document = new SerializedDocument("d1", 1L, 1L, "users", data("x"), "x", Set.of());
+        SerializedDocument document = Sdk.document("d1", "users", data("x"));
         refused(() -> Await.get(world.client().getSearchClient().index(List.of(document), Guarantee.STORED, false)));
     }
 
