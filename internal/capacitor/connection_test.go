@@ -282,7 +282,10 @@ type rawSocket struct {
 	response *http.Response
 }
 
-const opPong = 0x0a
+const (
+	opPing = 0x09
+	opPong = 0x0a
+)
 
 // handshake sends a request for a websocket as it is given, with further header lines.
 func (s *server) handshake(target, lines string) *rawSocket {
@@ -350,6 +353,12 @@ func (raw *rawSocket) readFrame() (opcode byte, fin bool, n int) {
 		long := make([]byte, 8)
 		raw.full(long)
 		n = int(binary.BigEndian.Uint64(long))
+	}
+	if header[0]&0x0f == opPing { // the server's own, on a slow machine
+		payload := make([]byte, n)
+		raw.full(payload)
+		raw.writeFrame(0x80|opPong, payload)
+		return raw.readFrame()
 	}
 	if _, err := io.CopyN(io.Discard, raw.r, int64(n)); err != nil {
 		raw.t.Fatal(err)
