@@ -39,6 +39,9 @@ type Execution struct {
 	Logs        []LogLine    `json:"logs,omitzero"`        // in the order they were written
 	Sources     []Source     `json:"sources,omitzero"`     // what clocks, random numbers and the environment gave
 	Links       []Link       `json:"links,omitzero"`       // messages and executions before and after this one
+	Notes       []Note       `json:"notes,omitzero"`       // facts the program stated about itself
+	Volatile    []string     `json:"volatile,omitzero"`    // paths, as "$.body.time", that comparisons leave out
+	Boot        ID           `json:"boot,omitzero"`        // the execution that recorded the start of the same process
 }
 
 // Relation is what an execution is to its parent.
@@ -142,6 +145,7 @@ type Checkpoint struct {
 	Start    time.Duration `json:"start"`    // since the start of the execution, ns
 	Duration time.Duration `json:"duration"` // ns
 	State    State         `json:"state"`
+	Failure  bool          `json:"failure,omitzero"` // an answer came and says that it did not work, as HTTP 503
 	Effect   Effect        `json:"effect"`
 	Request  Payload       `json:"request,omitzero"`
 	Response Payload       `json:"response,omitzero"`
@@ -153,6 +157,9 @@ type Checkpoint struct {
 	Call           Frame      `json:"call,omitzero"`           // the place in the user's code that asked for it
 	Links          []Link     `json:"links,omitzero"`
 }
+
+// Succeeded says that the outcome is known, and good.
+func (c *Checkpoint) Succeeded() bool { return c.State == StateDone && !c.Failure }
 
 // Hash is a SHA-256.
 type Hash [32]byte
@@ -257,6 +264,14 @@ type LogLine struct {
 	Message string        `json:"message"`
 	Attrs   Payload       `json:"attrs,omitzero"` // a JSON object; groups are objects in it
 	Source  Frame         `json:"source,omitzero"`
+}
+
+// A Note is a fact that the program stated about its execution, for who reads the record.
+type Note struct {
+	Lane  string        `json:"lane"`
+	At    time.Duration `json:"at"` // since the start of the execution, ns
+	Name  string        `json:"name"`
+	Value Payload       `json:"value"`
 }
 
 // A Source is a sequence of values from one place that is not deterministic. Sources have no part in the matching of
