@@ -1,0 +1,41 @@
+package record
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestSummaryNamesTheFailureAndWhatItIsTiedTo(t *testing.T) {
+	t.Parallel()
+	x := failedPayment()
+	x.Checkpoints[0].State = StateInDoubt
+	x.Error.Message = "\n first \nsecond"
+	s := Summarize(x)
+	if s.Error != "first" || s.ErrorClass != ClassApp || s.ErrorType != "*fmt.wrapError" || s.Fingerprint != Fingerprint(x) {
+		t.Errorf("error %q, class %q, type %q, fingerprint %q", s.Error, s.ErrorClass, s.ErrorType, s.Fingerprint)
+	}
+	if s.Checkpoints != 3 || s.Logs != 5 || s.InDoubt != 1 || s.Level != ReplayPartial {
+		t.Errorf("%d checkpoints, %d logs, %d in doubt, level %q", s.Checkpoints, s.Logs, s.InDoubt, s.Level)
+	}
+	if len(s.Links) != 2 || s.Links[0].MessageID != "m-0" || s.Links[1].MessageID != "m-1" {
+		t.Errorf("links %+v, want m-0 and m-1, once each", s.Links)
+	}
+}
+
+func TestSummaryStaysSmall(t *testing.T) {
+	t.Parallel()
+	x := failedPayment()
+	x.Error.Message = strings.Repeat("größer ", 1000)
+	for i := range 10_000 {
+		x.Links = append(x.Links, Link{Kind: LinkEffect, MessageID: strconv.Itoa(i)})
+	}
+	s := Summarize(x)
+	if len(s.Error) > MaxErrorBytes || !utf8.ValidString(s.Error) || !strings.HasSuffix(s.Error, "…") {
+		t.Errorf("error of %d bytes: %q", len(s.Error), s.Error)
+	}
+	if len(s.Links) != MaxSummaryLinks {
+		t.Errorf("%d links, want %d", len(s.Links), MaxSummaryLinks)
+	}
+}
