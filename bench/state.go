@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/flux-go/flux"
+	"github.com/flux-go/flux/internal/testservices/backing"
 	"github.com/flux-go/flux/message"
 )
 
@@ -43,7 +44,7 @@ func benchEvents(ctx context.Context, e *env) ([]result, error) {
 	}
 	r := result{What: "append one event with expected sequence, 64 callers", Value: rate, Unit: "events/s"}.timed(calls)
 	peer, err := peerEvents(ctx, e)
-	if errors.Is(err, errNoPostgres) {
+	if errors.Is(err, backing.ErrNotInstalled) {
 		r.Settings = "no peer: " + err.Error()
 		return []result{r}, nil
 	}
@@ -60,7 +61,7 @@ func peerEvents(ctx context.Context, e *env) (rate float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+	defer p.stop()
 	const table = `CREATE TABLE events (aggregate text, version bigint, type text, payload bytea, PRIMARY KEY (aggregate, version))`
 	if _, err := p.Exec(ctx, table); err != nil {
 		return 0, err

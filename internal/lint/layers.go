@@ -37,6 +37,7 @@ var layers = []layer{
 	{"main", []string{"cmd/..."}},
 	{"aside", []string{ // programs and tests that use the whole product, and the tools of this repository
 		"fluxtest/...", "examples/...", "bench/...", "conformance/...", "internal/lint/...", "internal/protogen/...",
+		"internal/testservices/...",
 	}},
 }
 
