@@ -1,0 +1,247 @@
+package execution
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/flux-go/flux/execution/fault"
+	"github.com/flux-go/flux/execution/record"
+)
+
+// marshal is how requests, responses, inputs and outputs become JSON: without escaping for HTML, which would hide text from the
+// rules of redaction, and with the keys of maps in order. A value that does not marshal is recorded as the error.
+func marshal(v any) []byte {
+	if v == nil {
+		return nil
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		text, _ := json.Marshal(map[string]string{"unrecordable": err.Error()})
+		return text
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+// payload is what a record holds of a value.
+func payload(v any) record.Payload {
+	data := marshal(v)
+	return record.Payload{Data: data, Truncated: bytes.Contains(data, []byte(`"truncated":true`))}
+}
+
+// work encodes what is kept, one execution after the other, until the queue is closed.
+func (r *Recorder) work() {
+	for x := range r.queue {
+		r.bring(x)
+	}
+}
+
+// bring redacts an execution and hands it to the store. A panic, which only a program's own MarshalJSON can cause, loses the
+// record and nothing else (X1).
+func (r *Recorder) bring(x *Execution) {
+	defer r.memory.Add(-int64(x.bytes))
+	defer func() {
+		if p := recover(); p != nil {
+			r.stats.dropped.Add(1)
+			r.config.Logger.Error("execution is not recorded", "execution", x.head.ID, "panic", p)
+		}
+	}()
+	out := x.snapshot(x.head.Status)
+	if r.config.OnKept != nil {
+		r.config.OnKept(out)
+	}
+	if err := r.bringBoot(); err != nil {
+		r.config.Logger.Warn("start of the process is not recorded", "error", err)
+	}
+	if err := r.store.end(out, x.journal); err != nil {
+		r.stats.dropped.Add(1)
+		r.config.Logger.Error("execution is not recorded", "execution", x.head.ID, "error", err)
+		return
+	}
+	r.stats.kept.Add(1)
+}
+
+// bringBoot brings away the execution of the start of the process, once, before the first record that refers to it.
+func (r *Recorder) bringBoot() error {
+	if r.bootKept {
+		return nil
+	}
+	r.bootKept = true
+	r.bootEnds()
+	return r.store.end(r.boot.snapshot(record.StatusOK), false)
+}
+
+// snapshot returns the record of an execution as it is now, redacted.
+func (x *Execution) snapshot(status record.Status) *record.Execution {
+	x.mu.Lock()
+	out := x.head
+	calls, logs, notes := slices.Clone(x.calls), slices.Clone(x.logs), slices.Clone(x.notes)
+	lanes, env := slices.Collect(maps.Values(x.lanes)), maps.Clone(x.env)
+	input, output := x.input, x.output
+	out.Dropped = x.dropped
+	out.Links = slices.Clone(out.Links)
+	out.Volatile = slices.Clone(out.Volatile)
+	if out.Error != nil {
+		failed := *out.Error
+		out.Error = &failed
+	}
+	x.mu.Unlock()
+
+	out.Status = status
+	out.Input, out.Output = payload(input), payload(output)
+	out.Checkpoints = x.checkpoints(calls)
+	for _, l := range logs {
+		l.line.Attrs = payload(l.attrs)
+		l.line.Source = fault.Call([]uintptr{l.pc})
+		out.Logs = append(out.Logs, l.line)
+	}
+	for _, n := range notes {
+		out.Notes = append(out.Notes, record.Note{Lane: n.lane, At: n.at, Name: n.name, Value: payload(n.value)})
+	}
+	out.Sources = sources(lanes, env)
+	locate(&out)
+	x.rec.redactor.Execution(&out)
+	return &out
+}
+
+// checkpoints builds the checkpoints of calls, numbering equal ones.
+func (x *Execution) checkpoints(calls []*Call) []record.Checkpoint {
+	if len(calls) == 0 {
+		return nil
+	}
+	type identity struct {
+		lane string
+		hash record.Hash
+	}
+	seen := make(map[identity]uint32, len(calls))
+	out := make([]record.Checkpoint, len(calls))
+	for i, c := range calls {
+		out[i] = c.checkpoint()
+		key := identity{out[i].Lane, out[i].Hash}
+		out[i].Nth = seen[key]
+		seen[key]++
+	}
+	return out
+}
+
+// checkpoint builds the record of a call, without redaction but for its hash.
+func (c *Call) checkpoint() record.Checkpoint {
+	c.x.mu.Lock()
+	cp := record.Checkpoint{
+		Number: c.number, Finished: c.finished, Lane: c.lane.name,
+		Boundary: c.op.Boundary, Target: c.op.Target, Shape: c.op.Shape,
+		Start: c.start, Duration: c.duration, State: c.state, Failure: c.failure, Effect: c.op.Effect,
+		IdempotencyKey: c.op.IdempotencyKey, Transaction: c.op.Transaction, Provenance: c.from, Links: c.links,
+	}
+	response, err, taken := c.response, c.err, c.fault
+	c.x.mu.Unlock()
+	cp.Hash = c.hash()
+	cp.Call = fault.Call(c.pcs[:c.npcs])
+	switch {
+	case c.recorded != nil:
+		cp.Finished, cp.State, cp.Failure = c.recorded.Finished, c.recorded.State, c.recorded.Failure
+		cp.Request, cp.Response, cp.Error = c.recorded.Request, c.recorded.Response, c.recorded.Error
+		return cp
+	case taken != nil:
+		cp.Error = taken
+	case err != nil:
+		cp.Error = fault.Of(err)
+	}
+	if cp.Error != nil && len(cp.Error.Frames) == 0 {
+		cp.Error.Frames = fault.Frames(c.pcs[:c.npcs])
+	}
+	cp.Request, cp.Response = payload(c.op.Request), payload(response)
+	return cp
+}
+
+// hash is the hash of what makes the request the same as another: boundary, target, shape, and the canonical form of its
+// identity after redaction.
+func (c *Call) hash() record.Hash {
+	identity := c.op.Identity
+	if identity == nil {
+		identity = c.op.Request
+	}
+	return identityHash(c.op, c.x.rec.redactor.Payload(c.op.Boundary+".request", marshal(identity)))
+}
+
+func identityHash(op Op, identity []byte) record.Hash {
+	buf := make([]byte, 0, 512)
+	for _, part := range [...]string{op.Boundary, op.Target, op.Shape} {
+		buf = append(append(buf, part...), 0)
+	}
+	return sha256.Sum256(append(buf, identity...))
+}
+
+// sources returns what clocks, random numbers and the environment gave, in an order that does not depend on maps.
+func sources(lanes []*lane, env map[string]variable) []record.Source {
+	slices.SortFunc(lanes, func(a, b *lane) int { return bytes.Compare([]byte(a.name), []byte(b.name)) })
+	var out []record.Source
+	for _, l := range lanes {
+		l.mu.Lock()
+		if len(l.clock.values) > 0 && l.x.mode == ModeRecord {
+			out = append(out, record.Source{Kind: record.SourceClock, Lane: l.name, Values: slices.Clone(l.clock.values)})
+		}
+		if l.random.source != nil {
+			out = append(out, record.Source{Kind: record.SourceRandom, Lane: l.name, Values: slices.Clone(l.random.seed[:])})
+		}
+		l.mu.Unlock()
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, record.Source{Kind: record.SourceEnv, Name: name, Values: env[name].encode()})
+	}
+	return out
+}
+
+// locate gives an error that knows no place of its own that of the operation it came from: the last that failed.
+func locate(x *record.Execution) {
+	if x.Error == nil || len(x.Error.Frames) > 0 {
+		return
+	}
+	for i := len(x.Checkpoints) - 1; i >= 0; i-- {
+		if cp := &x.Checkpoints[i]; !cp.Succeeded() && cp.Call.File != "" {
+			x.Error.Frames = []record.Frame{cp.Call}
+			return
+		}
+	}
+}
+
+// intent journals a write before it is sent.
+func (r *Recorder) intent(c *Call) error {
+	cp := c.checkpoint()
+	r.redactor.Checkpoint(&cp)
+	return r.store.intent(c.x.head.ID, &cp)
+}
+
+// outcome journals what came of a write.
+func (r *Recorder) outcome(c *Call) {
+	cp := c.checkpoint()
+	r.redactor.Checkpoint(&cp)
+	if err := r.store.outcome(c.x.head.ID, &cp); err != nil {
+		r.config.Logger.Error("outcome is not journalled", "execution", c.x.head.ID, "op", c.number, "error", err)
+	}
+}
+
+// redactKey returns the key of the configuration, or one of this process.
+func redactKey(key []byte) []byte {
+	if len(key) > 0 {
+		return key
+	}
+	key = make([]byte, 32)
+	_, _ = rand.Read(key)
+	return key
+}
+
+// discard is the store of recorders whose records only Config.OnKept sees.
+type discard struct{}
+
+func (discard) begin(*record.Execution) error               { return nil }
+func (discard) intent(record.ID, *record.Checkpoint) error  { return nil }
+func (discard) outcome(record.ID, *record.Checkpoint) error { return nil }
+func (discard) end(*record.Execution, bool) error           { return nil }
+func (discard) close(context.Context) error                 { return nil }

@@ -1,0 +1,228 @@
+package execution
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flux-go/flux/execution/fault"
+	"github.com/flux-go/flux/execution/record"
+)
+
+// Mode is what happens to the operations of an execution.
+type Mode int
+
+// The modes.
+const (
+	ModeOff    Mode = iota // nothing is recorded
+	ModeRecord             // operations are done and recorded
+	ModeReplay             // operations are answered from a record
+	ModeResume             // completed operations are answered from a record, the others done and recorded
+)
+
+// An Execution is one run that is recorded, replayed or resumed. All methods work on a nil Execution and do nothing then; all
+// are safe for concurrent use.
+type Execution struct {
+	rec     *Recorder
+	mode    Mode
+	started time.Time
+	strays  int64 // of the recorder, when it started
+
+	mu           sync.Mutex
+	head         record.Execution // without checkpoints, logs, sources, notes
+	input        any
+	output       any
+	calls        []*Call
+	finished     uint32 // calls that finished
+	logs         []logLine
+	notes        []note
+	lanes        map[string]*lane
+	env          map[string]variable
+	dropped      record.Dropped
+	bytes        int // held in bodies
+	transactions int
+	asked        bool
+	ended        bool
+	journal      bool
+
+	stopped atomic.Pointer[Stop]
+	refused atomic.Pointer[Refused]
+	matcher *matcher // of what is replayed or resumed
+	report  *reporter
+	plan    *plan // of a resume
+}
+
+type logLine struct {
+	line  record.LogLine
+	attrs any
+	pc    uintptr
+}
+
+type note struct {
+	lane  string
+	at    time.Duration
+	name  string
+	value any
+}
+
+// ID returns the id of the execution, the zero ID for nil.
+func (x *Execution) ID() record.ID {
+	if x == nil {
+		return record.ID{}
+	}
+	return x.head.ID
+}
+
+// Mode returns ModeOff for nil.
+func (x *Execution) Mode() Mode {
+	if x == nil {
+		return ModeOff
+	}
+	return x.mode
+}
+
+// update changes the head of an execution that has not ended.
+func (x *Execution) update(change func()) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.ended {
+		change()
+	}
+}
+
+// SetInput sets what set the execution off: a value that marshals to JSON when the execution is kept. It must not change after End.
+func (x *Execution) SetInput(input any) { x.update(func() { x.input = input }) }
+
+// SetOutput sets what came out, as SetInput sets what went in.
+func (x *Execution) SetOutput(output any) { x.update(func() { x.output = output }) }
+
+// SetRoute sets the pattern that matched, when it was not known at the beginning.
+func (x *Execution) SetRoute(route string) { x.update(func() { x.head.Trigger.Route = route }) }
+
+// SetHTTPStatus sets the status of the answer. 500 and above make the execution fail.
+func (x *Execution) SetHTTPStatus(status int) { x.update(func() { x.head.HTTPStatus = status }) }
+
+// SetLabel sets a label, over the one of the recorder.
+func (x *Execution) SetLabel(name, value string) {
+	x.update(func() {
+		labels := make(map[string]string, len(x.head.Labels)+1)
+		for k, v := range x.head.Labels {
+			labels[k] = v
+		}
+		labels[name] = value
+		x.head.Labels = labels
+	})
+}
+
+// Keep asks for the execution to be kept, however it ends.
+func (x *Execution) Keep() { x.update(func() { x.asked = true }) }
+
+// Link ties the execution to a message or to another execution.
+func (x *Execution) Link(l record.Link) {
+	x.update(func() { x.head.Links = append(x.head.Links, l) })
+}
+
+// Volatile declares paths, as "$.body.time", in which outputs and operations may differ without being another result.
+func (x *Execution) Volatile(paths ...string) {
+	x.update(func() { x.head.Volatile = append(x.head.Volatile, paths...) })
+}
+
+// Note states a fact about the execution of a context, for who reads its record.
+func Note(ctx context.Context, name string, value any) {
+	l := laneOf(ctx)
+	if l == nil {
+		return
+	}
+	at := time.Since(l.x.started)
+	l.x.update(func() { l.x.notes = append(l.x.notes, note{l.name, at, name, value}) })
+}
+
+// End ends the execution: err is what it returned, nil when it went well. The record is kept or forgotten. Only the first End
+// counts.
+func (x *Execution) End(err error) {
+	var f *record.Error
+	if err != nil {
+		f = fault.Of(err)
+	}
+	x.end(f)
+}
+
+// EndPanic ends the execution with a panic. Call it where the panic was recovered, and go on panicking.
+func (x *Execution) EndPanic(value any, stack []byte) { x.end(fault.OfPanic(value, stack)) }
+
+func (x *Execution) end(f *record.Error) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	if x.ended {
+		x.mu.Unlock()
+		return
+	}
+	x.ended = true
+	x.head.Duration = time.Since(x.started)
+	x.head.Error = f
+	x.head.Status = statusOf(f, x.head.HTTPStatus)
+	if x.stopped.Load() != nil {
+		x.head.Status = record.StatusStopped
+	}
+	x.mu.Unlock()
+	x.rec.ended(x)
+}
+
+func statusOf(f *record.Error, httpStatus int) record.Status {
+	switch {
+	case f == nil && httpStatus < 500:
+		return record.StatusOK
+	case f == nil:
+		return record.StatusError
+	case f.Class == record.ClassDeadline:
+		return record.StatusTimeout
+	case f.Class == record.ClassCanceled:
+		return record.StatusCancelled
+	}
+	return record.StatusError
+}
+
+// Record returns the record of the execution as it is now, redacted. It is nil for nil.
+func (x *Execution) Record() *record.Execution {
+	if x == nil {
+		return nil
+	}
+	x.mu.Lock()
+	status := x.head.Status
+	x.mu.Unlock()
+	return x.snapshot(status)
+}
+
+// addLane adds a lane of that name, with the values that a record has for it. Lanes of one name that are added twice, which
+// only roots can be, get different sources.
+func (x *Execution) addLane(name string) *lane {
+	l := &lane{x: x, name: name}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.matcher != nil {
+		l.clock.values = x.matcher.source(record.SourceClock, name)
+		copy(l.random.seed[:], x.matcher.source(record.SourceRandom, name))
+	}
+	x.lanes[name] = l
+	return l
+}
+
+// inventedSeed is the seed for a lane whose random values the record does not have: the same in each replay, never a constant.
+func (x *Execution) inventedSeed(lane string) [32]byte {
+	id := x.head.ID
+	if x.matcher != nil {
+		id = x.matcher.of.ID
+	}
+	return sha256.Sum256(append(id[:], lane...))
+}
+
+// errEnded is what operations after the end of an execution are told in replay.
+var errEnded = errors.New("the execution has ended")

@@ -1,0 +1,67 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/flux-go/flux/execution/record"
+)
+
+// ErrRefused is what operations return in a resume that needs a decision of a person. See Refused.
+var ErrRefused = errors.New("resume refused")
+
+// Refused is the error of operations that a resume must not decide alone: a write in doubt, or one whose request is no more the
+// one that was completed. It is sticky, as a Stop is, and satisfies errors.Is with ErrRefused.
+type Refused struct {
+	Operation Operation `json:"operation"`
+	Recorded  *uint32   `json:"recorded,omitempty"` // number of the checkpoint it is about
+	Reason    string    `json:"reason"`
+	Remedy    string    `json:"remedy"`
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return fmt.Sprintf("%v: %s: %s", ErrRefused, r.Operation, r.Reason) }
+
+// Unwrap returns ErrRefused.
+func (r *Refused) Unwrap() error { return ErrRefused }
+
+// ResumeOptions say how a record is resumed.
+type ResumeOptions struct {
+	// From is the number of the first checkpoint that is not answered from the record. Defaults to the first that failed or is in
+	// doubt.
+	From *uint32
+	// Assume settles writes in doubt by number: true means done, false not done. Defaults to none.
+	Assume map[uint32]bool
+	// Probe finds out whether a write in doubt took effect. It returns ErrRefused when it cannot tell. Defaults to none.
+	Probe func(context.Context, *record.Checkpoint) (done bool, err error)
+	// FreshReads does reads again, although their result is in the record. Defaults to false.
+	FreshReads bool
+	// ID of the execution that the resume makes. Defaults to a new one.
+	ID record.ID
+}
+
+// BeginResume begins a resume of a record: what was completed is answered from it, everything else is done. Run the code under
+// the context it returns with the recorded input, and end it as in a recording. Hold the lease of the execution meanwhile. The
+// errors are ErrNotReplayable and ErrRefused.
+func (r *Recorder) BeginResume(ctx context.Context, b *record.Bundle, opts *ResumeOptions) (context.Context, *Execution, error) {
+	if opts == nil {
+		opts = &ResumeOptions{}
+	}
+	plan, err := newPlan(b.Execution, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	x := r.newExecution(b.Execution.Trigger, ModeResume)
+	x.descend(b.Execution, record.RelationResume)
+	if !opts.ID.IsZero() {
+		x.head.ID = opts.ID
+	}
+	x.plan = plan
+	x.head.From = plan.from
+	x.matcher = newMatcher(b.Execution, &ReplayOptions{})
+	x.report = newReporter(x, &ReplayOptions{})
+	x.env = environment(b.Execution)
+	r.register(x)
+	return context.WithValue(ctx, laneKey{}, x.addLane("root")), x, nil
+}
