@@ -129,8 +129,12 @@ func classOfProtocol(err error) record.ErrorClass {
 	case errors.As(err, new(*textproto.Error)), errors.As(err, new(textproto.ProtocolError)):
 		return record.ClassProto
 	}
-	switch TypeName(innermost(err)) {
-	case "*http.ProtocolError", "*http.badStringError", "*http.unsupportedTEError",
+	inner := innermost(err)
+	if strings.HasPrefix(textOf(inner), "malformed HTTP ") { // net/http has no type for it
+		return record.ClassProto
+	}
+	switch TypeName(inner) {
+	case "*http.ProtocolError", "*http.unsupportedTEError",
 		"http.http2StreamError", "http.http2ConnectionError", "http.http2GoAwayError":
 		return record.ClassProto
 	}

@@ -60,7 +60,7 @@ func as(err error) map[string]any {
 	found := map[string]any{}
 	look[*url.Error](err, found, func(e *url.Error) any { return []any{e.Op, e.URL, e.Timeout(), e.Temporary(), e.Err.Error()} })
 	look[*net.OpError](err, found, func(e *net.OpError) any {
-		return []any{e.Op, e.Net, e.Source, e.Addr, e.Timeout(), e.Temporary(), e.Err.Error()}
+		return []any{e.Op, e.Net, address(e.Source), address(e.Addr), e.Timeout(), e.Temporary(), e.Err.Error()}
 	})
 	look[*net.DNSError](err, found, func(e *net.DNSError) any {
 		return []any{e.Err, e.Name, e.Server, e.IsTimeout, e.IsTemporary, e.IsNotFound}
@@ -82,11 +82,14 @@ func as(err error) map[string]any {
 		return e.UnverifiedCertificates[0].Subject.String()
 	})
 	look[tls.RecordHeaderError](err, found, func(e tls.RecordHeaderError) any { return []any{e.Msg, e.RecordHeader} })
-	look[net.Error](err, found, func(e net.Error) any { return []any{e.Timeout(), e.Temporary()} })
+	look[net.Error](err, found, func(e net.Error) any { return e.Timeout() })
 	look[interface{ Timeout() bool }](err, found, func(e interface{ Timeout() bool }) any { return e.Timeout() })
 	look[interface{ Temporary() bool }](err, found, func(e interface{ Temporary() bool }) any { return e.Temporary() })
 	return found
 }
+
+// address tells type and value; IP addresses of version 4 have two forms in memory.
+func address(addr net.Addr) string { return fmt.Sprintf("%T %v", addr, addr) }
 
 func look[E any](err error, found map[string]any, tell func(E) any) {
 	var own E

@@ -45,6 +45,17 @@ func newKind[E error, F any](name string, of func(E) F, rebuild func(fields F, w
 	}
 }
 
+// newWrapper returns the kind of an error type that always wraps an error. Code that finds it may ask for that error without
+// looking whether it is there.
+func newWrapper[E error, F any](name string, of func(E) F, rebuild func(fields F, wrapped error) error) Kind {
+	return newKind(name, of, func(fields F, wrapped error) error {
+		if wrapped == nil {
+			return nil
+		}
+		return rebuild(fields, wrapped)
+	})
+}
+
 // kinds are those that a caller knows, before those of the standard library.
 type kinds []Kind
 

@@ -84,21 +84,21 @@ type opFields struct {
 }
 
 var otherKinds = kinds{
-	newKind("os.SyscallError",
+	newWrapper("os.SyscallError",
 		func(e *os.SyscallError) opFields { return opFields{Op: e.Syscall} },
 		func(f opFields, inner error) error { return &os.SyscallError{Syscall: f.Op, Err: inner} }),
-	newKind("fs.PathError",
+	newWrapper("fs.PathError",
 		func(e *fs.PathError) opFields { return opFields{Op: e.Op, What: e.Path} },
 		func(f opFields, inner error) error { return &fs.PathError{Op: f.Op, Path: f.What, Err: inner} }),
-	newKind("os.LinkError",
+	newWrapper("os.LinkError",
 		func(e *os.LinkError) opFields { return opFields{Op: e.Op, What: e.Old, To: e.New} },
 		func(f opFields, inner error) error {
 			return &os.LinkError{Op: f.Op, Old: f.What, New: f.To, Err: inner}
 		}),
-	newKind("exec.Error",
+	newWrapper("exec.Error",
 		func(e *exec.Error) opFields { return opFields{What: e.Name} },
 		func(f opFields, inner error) error { return &exec.Error{Name: f.What, Err: inner} }),
-	newKind("strconv.NumError",
+	newWrapper("strconv.NumError",
 		func(e *strconv.NumError) opFields { return opFields{Op: e.Func, What: e.Num} },
 		func(f opFields, inner error) error { return &strconv.NumError{Func: f.Op, Num: f.What, Err: inner} }),
 	newKind("json.SyntaxError",

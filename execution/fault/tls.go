@@ -9,13 +9,11 @@ import (
 const maxCertificates = 8
 
 var tlsKinds = kinds{
-	newKind("tls.CertificateVerificationError",
+	newWrapper("tls.CertificateVerificationError",
 		func(e *tls.CertificateVerificationError) certificates {
 			return certificatesOf(e.UnverifiedCertificates...)
 		},
-		func(c certificates, inner error) error {
-			return &tls.CertificateVerificationError{UnverifiedCertificates: c.parse(), Err: inner}
-		}),
+		certificates.rebuildVerification),
 	newKind("tls.RecordHeaderError",
 		func(e tls.RecordHeaderError) recordHeader { return recordHeader{e.Msg, e.RecordHeader[:]} },
 		recordHeader.rebuild),
@@ -24,10 +22,10 @@ var tlsKinds = kinds{
 		func(alert uint8, _ error) error { return tls.AlertError(alert) }),
 	newKind("x509.UnknownAuthorityError",
 		func(e x509.UnknownAuthorityError) certificates { return certificatesOf(e.Cert) },
-		func(c certificates, _ error) error { return x509.UnknownAuthorityError{Cert: c.first()} }),
+		certificates.rebuildUnknownAuthority),
 	newKind("x509.CertificateInvalidError", invalidFieldsOf, invalidFields.rebuild),
 	newKind("x509.HostnameError", hostnameFieldsOf, hostnameFields.rebuild),
-	newKind("x509.SystemRootsError",
+	newWrapper("x509.SystemRootsError",
 		func(x509.SystemRootsError) struct{} { return struct{}{} },
 		func(_ struct{}, inner error) error { return x509.SystemRootsError{Err: inner} }),
 	newKind("x509.InsecureAlgorithmError",
@@ -41,7 +39,8 @@ var tlsKinds = kinds{
 		func(struct{}, error) error { return x509.ConstraintViolationError{} }),
 }
 
-// certificates are in DER. Code asks them what was wrong, and the texts of some errors are computed from them.
+// certificates are in DER. Code asks them what was wrong, and the texts of some errors are computed from them, so an error
+// whose certificates cannot be read is not rebuilt.
 type certificates [][]byte
 
 func certificatesOf(all ...*x509.Certificate) (c certificates) {
@@ -62,9 +61,16 @@ func (c certificates) parse() (all []*x509.Certificate) {
 	return all
 }
 
-func (c certificates) first() *x509.Certificate {
+func (c certificates) rebuildVerification(inner error) error {
 	if all := c.parse(); len(all) > 0 {
-		return all[0]
+		return &tls.CertificateVerificationError{UnverifiedCertificates: all, Err: inner}
+	}
+	return nil
+}
+
+func (c certificates) rebuildUnknownAuthority(error) error {
+	if all := c.parse(); len(all) > 0 {
+		return x509.UnknownAuthorityError{Cert: all[0]}
 	}
 	return nil
 }
@@ -91,9 +97,10 @@ func invalidFieldsOf(e x509.CertificateInvalidError) invalidFields {
 }
 
 func (f invalidFields) rebuild(error) error {
-	return x509.CertificateInvalidError{
-		Cert: f.Certificates.first(), Reason: x509.InvalidReason(f.Reason), Detail: f.Detail,
+	if all := f.Certificates.parse(); len(all) > 0 {
+		return x509.CertificateInvalidError{Cert: all[0], Reason: x509.InvalidReason(f.Reason), Detail: f.Detail}
 	}
+	return nil
 }
 
 type hostnameFields struct {
@@ -106,5 +113,8 @@ func hostnameFieldsOf(e x509.HostnameError) hostnameFields {
 }
 
 func (f hostnameFields) rebuild(error) error {
-	return x509.HostnameError{Certificate: f.Certificates.first(), Host: f.Host}
+	if all := f.Certificates.parse(); len(all) > 0 {
+		return x509.HostnameError{Certificate: all[0], Host: f.Host}
+	}
+	return nil
 }
