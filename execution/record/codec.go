@@ -4,14 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"sync"
 )
 
 // Errors of everything here that reads stored bytes.
 var (
-	ErrCorrupt = errors.New("corrupt recording")                          // returned when bytes are damaged or incomplete
-	ErrNewer   = errors.New("recording of a newer version of Flux")       // returned when bytes are in a format that came later
-	ErrForeign = errors.New("not a recording of an execution (.fluxrec)") // returned when a file is no bundle
+	ErrCorrupt = errors.New("corrupt recording")                    // returned when bytes are damaged or incomplete
+	ErrNewer   = errors.New("recording of a newer version of Flux") // returned when bytes are in a format that came later
 )
 
 // MaxBytes is the most that an encoded value may have before compression: [Decode] refuses more. The limits of a recorder are
@@ -21,12 +21,13 @@ const MaxBytes = 32 << 20
 // What is stored, of this version:
 //
 //	0         1      2             3
-//	┌─────────┬──────┬─────────────┬──────────┬──────────────────────────────────────┐
-//	│ version │ what │ compression │ rawBytes │ body: string table, fields           │
-//	│ 1       │ 1    │ 1           │ uvarint  │ rawBytes, or what zstd made of them  │
-//	└─────────┴──────┴─────────────┴──────────┴──────────────────────────────────────┘
+//	┌─────────┬──────┬─────────────┬──────────┬────────────────────────────────────┬──────────┐
+//	│ version │ what │ compression │ rawBytes │ body: string table, fields         │ checksum │
+//	│ 1       │ 1    │ 1           │ uvarint  │ rawBytes, or less with compression │ 4        │
+//	└─────────┴──────┴─────────────┴──────────┴────────────────────────────────────┴──────────┘
 //
-// The string table is the number of strings, then length and bytes of each. See docs/format/recording.md.
+// The string table is the number of strings, then length and bytes of each. The checksum is the CRC-32C, little-endian, of all
+// before it. See docs/format/recording.md.
 const (
 	formatVersion = 1
 
@@ -35,11 +36,13 @@ const (
 	whatCheckpoint = 'C'
 
 	compressNone = 0
-	compressZstd = 1
-)
+	compressS2   = 1
+	compressZstd = 2
 
-// minCompressBytes is the length up to which compressing does not pay.
-const minCompressBytes = 192
+	headerBytes     = 3
+	checksumBytes   = 4
+	minEncodedBytes = headerBytes + 1 + checksumBytes
+)
 
 // Append appends the encoded execution to dst. Equal executions have equal bytes. An empty list, map or slice of bytes is the
 // same as nil to it. Times are kept in nanoseconds, from 1678 to 2262. Safe for concurrent use.
@@ -92,16 +95,10 @@ func appendValue[T any](dst []byte, what byte, v *T, fields func(*coder, *T)) []
 		w.raw = append(w.raw, s...)
 	}
 	w.raw = append(w.raw, w.buf...)
+	start := len(dst)
 	dst = append(dst, formatVersion, what)
-	if what == whatExecution && len(w.raw) >= minCompressBytes {
-		dst = append(dst, compressZstd)
-		dst = binary.AppendUvarint(dst, uint64(len(w.raw)))
-		dst = zstdEncoder().EncodeAll(w.raw, dst)
-	} else {
-		dst = append(dst, compressNone)
-		dst = binary.AppendUvarint(dst, uint64(len(w.raw)))
-		dst = append(dst, w.raw...)
-	}
+	dst = appendCompressed(dst, w.raw, what == whatExecution)
+	dst = appendChecksum(dst, start)
 	w.release()
 	return dst
 }
@@ -155,21 +152,42 @@ func (c *coder) readTable() {
 	}
 }
 
-// open checks the header and returns the body without compression. It does not alias data.
+// open checks header and checksum and returns the body without compression. It does not alias data.
 func open(data []byte, what byte) ([]byte, error) {
-	if len(data) < 4 {
+	if len(data) < minEncodedBytes {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCorrupt, len(data))
 	}
 	version, gotWhat, compression := data[0], data[1], data[2]
 	if version > formatVersion {
 		return nil, fmt.Errorf("%w: version %d, this program reads %d", ErrNewer, version, formatVersion)
 	}
+	data, err := withoutChecksum(data)
+	if err != nil {
+		return nil, err
+	}
 	if version == 0 || gotWhat != what {
 		return nil, fmt.Errorf("%w: version %d of a %q, want a %q", ErrCorrupt, version, gotWhat, what)
 	}
-	length, size := binary.Uvarint(data[3:])
+	length, size := binary.Uvarint(data[headerBytes:])
 	if size <= 0 || length > MaxBytes {
 		return nil, fmt.Errorf("%w: length of %d bytes", ErrCorrupt, length)
 	}
-	return expand(data[3+size:], compression, int(length))
+	return expand(data[headerBytes+size:], compression, int(length))
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendChecksum appends the checksum of dst from start on.
+func appendChecksum(dst []byte, start int) []byte {
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+}
+
+// withoutChecksum returns what is before the checksum at the end of data, if that is right.
+func withoutChecksum(data []byte) ([]byte, error) {
+	end := len(data) - checksumBytes
+	got, want := crc32.Checksum(data[:end], castagnoli), binary.LittleEndian.Uint32(data[end:])
+	if got != want {
+		return nil, fmt.Errorf("%w: crc %08x, want %08x", ErrCorrupt, got, want)
+	}
+	return data[:end], nil
 }

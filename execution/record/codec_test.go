@@ -7,6 +7,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,11 +167,12 @@ func TestDecodeTellsDamagedFromNewer(t *testing.T) {
 	t.Parallel()
 	sound := Append(nil, payment())
 	changed := func(at int, b byte) []byte {
-		data := bytes.Clone(sound)
+		data := bytes.Clone(sound[:len(sound)-checksumBytes])
 		data[at] = b
-		return data
+		return sum(data)
 	}
 	summary := Summarize(payment())
+	long := Append(nil, &Execution{Labels: map[string]string{"a": strings.Repeat("b", minZstdBytes)}})
 	tests := map[string]struct {
 		data []byte
 		want error
@@ -181,15 +183,24 @@ func TestDecodeTellsDamagedFromNewer(t *testing.T) {
 		"summary":               {AppendSummary(nil, &summary), ErrCorrupt},
 		"unknown compression":   {changed(2, 9), ErrCorrupt},
 		"other length":          {changed(3, sound[3]^1), ErrCorrupt},
-		"damaged":               {changed(len(sound)/2, sound[len(sound)/2]^0xff), ErrCorrupt},
+		"damaged":               {append(sound[:20:20], sound[21:]...), ErrCorrupt},
 		"cut":                   {sound[:len(sound)-1], ErrCorrupt},
 		"longer":                {append(bytes.Clone(sound), 0), ErrCorrupt},
-		"string past the table": {uncompressed(1, 1, 'a', 4<<kindBits|byte(kindText), 1), ErrCorrupt},
+		"damaged s2":            {changed(5, 0xff), ErrCorrupt},
+		"damaged zstd":          {sum(long[:len(long)-7], 0xff, 0xff, 0xff), ErrCorrupt},
+		"string past the table": {uncompressed(1, 1, 'a', 4<<kindBits|byte(kindText), byte(firstOwnPlace)+1), ErrCorrupt},
 		"table past the end":    {uncompressed(3, 1, 'a'), ErrCorrupt},
 		"other kind of field":   {uncompressed(0, 4<<kindBits|byte(kindNumber), 1), ErrCorrupt},
 		"unknown kind":          {uncompressed(0, 60<<kindBits|3, 1), ErrCorrupt},
 		"short id":              {uncompressed(0, 1<<kindBits|byte(kindBytes), 1, 1), ErrCorrupt},
 		"half a field":          {uncompressed(0, 60<<kindBits|byte(kindNumber)), ErrCorrupt},
+	}
+	for at := range sound {
+		damaged := bytes.Clone(sound)
+		damaged[at] ^= 1
+		if _, err := Decode(damaged); !errors.Is(err, ErrCorrupt) && at > 0 {
+			t.Errorf("byte %d changed: got %v, want %v", at, err, ErrCorrupt)
+		}
 	}
 	for name, test := range tests {
 		if _, err := Decode(test.data); !errors.Is(err, test.want) {
@@ -200,7 +211,7 @@ func TestDecodeTellsDamagedFromNewer(t *testing.T) {
 
 // uncompressed returns an execution with the given body.
 func uncompressed(body ...byte) []byte {
-	return append([]byte{formatVersion, whatExecution, compressNone, byte(len(body))}, body...)
+	return sum([]byte{formatVersion, whatExecution, compressNone, byte(len(body))}, body...)
 }
 
 // A checkpoint takes two bytes at least, and in memory some hundred: damaged data must not fill the memory.
@@ -210,15 +221,17 @@ func TestDecodeRefusesMoreElementsThanFitTheBudget(t *testing.T) {
 	body := append([]byte{0}, bytes.Repeat(append(field, 0), 1<<20)...)
 	data := []byte{formatVersion, whatExecution, compressZstd}
 	data = binary.AppendUvarint(data, uint64(len(body)))
-	if _, err := Decode(zstdEncoder().EncodeAll(body, data)); !errors.Is(err, ErrCorrupt) {
+	if _, err := Decode(sum(zstdEncoder().EncodeAll(body, data))); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("got %v, want %v", err, ErrCorrupt)
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, x := range []*Execution{{}, payment(), failedPayment()} {
+	long := payment()
+	long.Output.Data = bytes.Repeat([]byte("1"), 2*minZstdBytes)
+	for _, x := range []*Execution{{}, payment(), failedPayment(), long} {
 		data := Append(nil, x)
-		f.Add(data)
+		f.Add(data[:len(data)-checksumBytes])
 		f.Add(data[:len(data)/2])
 		raw, err := open(data, whatExecution)
 		if err != nil {
@@ -227,7 +240,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(append(binary.AppendUvarint([]byte{formatVersion, whatExecution, compressNone}, uint64(len(raw))), raw...))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		x, err := Decode(data)
+		x, err := Decode(sum(data))
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
 				t.Fatalf("unnamed error %v", err)
@@ -245,10 +258,11 @@ func FuzzDecode(f *testing.F) {
 func FuzzDecodeSummary(f *testing.F) {
 	for _, x := range []*Execution{{}, payment(), failedPayment()} {
 		s := Summarize(x)
-		f.Add(AppendSummary(nil, &s))
+		data := AppendSummary(nil, &s)
+		f.Add(data[:len(data)-checksumBytes])
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := DecodeSummary(data)
+		s, err := DecodeSummary(sum(data))
 		if err != nil {
 			return
 		}
@@ -363,7 +377,7 @@ var executions = rapid.Custom(func(t *rapid.T) *Execution {
 		x.Start = time.Unix(0, rapid.Int64().Draw(t, "start")).UTC()
 	}
 	if rapid.Bool().Draw(t, "is large") { // so that it is compressed
-		x.Logs = append(x.Logs, slices.Repeat([]LogLine{{Message: "again and again"}}, 50)...)
+		x.Logs = append(x.Logs, slices.Repeat([]LogLine{{Message: "again and again"}}, rapid.SampledFrom([]int{50, 5000}).Draw(t, "lines"))...)
 	}
 	return x
 })

@@ -20,9 +20,9 @@ import (
 // used any more leaves its number unused.
 type coder struct {
 	reading bool
-	buf     []byte // writing: what was written so far. Reading: the rest of the innermost message
-	table   []string
-	numbers map[string]uint64 // writing: places in table
+	buf     []byte            // writing: what was written so far. Reading: the rest of the innermost message
+	table   []string          // strings of this value's own
+	numbers map[string]uint64 // writing: places of what is in table
 	budget  int               // reading: bytes that may still be allocated for elements of lists
 	err     error             // reading: the first thing that was wrong
 }
@@ -34,7 +34,7 @@ type kind uint64
 const (
 	kindNumber kind = iota // uvarint
 	kindBytes              // uvarint length, then as many bytes; also of messages
-	kindText               // uvarint: place in the string table, from 0
+	kindText               // uvarint: place among the words and, after these, in the string table
 	numKinds
 )
 
@@ -180,28 +180,33 @@ func text[T ~string](c *coder, n int, v *T) {
 	}
 }
 
-// place returns where the string is in the table, which it adds it to if needed.
+// place returns where the string is: among the words, or in the table, which it adds it to if needed.
 func (c *coder) place(s string) uint64 {
+	if place, ok := wordPlaces[s]; ok {
+		return place
+	}
 	place, ok := c.numbers[s]
 	if !ok {
-		place = uint64(len(c.table))
+		place = uint64(firstOwnPlace + len(c.table))
 		c.numbers[s] = place
 		c.table = append(c.table, s)
 	}
 	return place
 }
 
-// entry reads a place in the string table and returns what is there.
+// entry reads the place of a string and returns what is there.
 func (c *coder) entry() string {
 	place := c.uvarint()
-	if c.err != nil {
+	switch {
+	case c.err != nil:
 		return ""
+	case place < uint64(firstOwnPlace):
+		return words[place]
+	case place-uint64(firstOwnPlace) < uint64(len(c.table)):
+		return c.table[place-uint64(firstOwnPlace)]
 	}
-	if place >= uint64(len(c.table)) {
-		c.corrupt("string %d of %d", place, len(c.table))
-		return ""
-	}
-	return c.table[place]
+	c.corrupt("string %d of %d", place, firstOwnPlace+len(c.table))
+	return ""
 }
 
 func blob(c *coder, n int, v *[]byte) {

@@ -2,25 +2,61 @@ package record
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
+// The length of a body decides how it is compressed. Below the first, compressing does not pay. Below the second, s2 takes a
+// sixth of the time of zstd for 7 % more bytes; above it, zstd has warmed up and there are bodies to make much smaller.
+const (
+	minCompressBytes = 192
+	minZstdBytes     = 16 << 10
+)
+
+// appendCompressed appends compression, rawBytes and body.
+func appendCompressed(dst, raw []byte, compress bool) []byte {
+	compression := byte(compressNone)
+	switch {
+	case !compress || len(raw) < minCompressBytes:
+	case len(raw) < minZstdBytes:
+		compression = compressS2
+	default:
+		compression = compressZstd
+	}
+	dst = binary.AppendUvarint(append(dst, compression), uint64(len(raw)))
+	switch compression {
+	case compressS2:
+		dst = slices.Grow(dst, s2.MaxEncodedLen(len(raw)))
+		return dst[:len(dst)+len(s2.Encode(dst[len(dst):cap(dst)], raw))]
+	case compressZstd:
+		return zstdEncoder().EncodeAll(raw, dst)
+	}
+	return append(dst, raw...)
+}
+
 // expand undoes the compression of a body that has length bytes without it, and copies.
-func expand(stored []byte, compression byte, length int) ([]byte, error) {
-	body := bytes.Clone(stored)
+func expand(stored []byte, compression byte, length int) (body []byte, err error) {
 	switch compression {
 	case compressNone:
-	case compressZstd:
-		var err error
-		if body, err = zstdDecoder().DecodeAll(stored, nil); err != nil {
-			return nil, fmt.Errorf("%w: zstd: %w", ErrCorrupt, err)
+		body = bytes.Clone(stored)
+	case compressS2:
+		var n int
+		if n, err = s2.DecodedLen(stored); err == nil && n == length {
+			body, err = s2.Decode(nil, stored)
 		}
+	case compressZstd:
+		body, err = zstdDecoder().DecodeAll(stored, nil)
 	default:
 		return nil, fmt.Errorf("%w: unknown compression %d", ErrCorrupt, compression)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if len(body) != length {
 		return nil, fmt.Errorf("%w: %d bytes, want %d", ErrCorrupt, len(body), length)
