@@ -64,7 +64,7 @@ func (s *socket) endWith(base *wire.Base, o outcome) {
 // recordAndTell notes the end of a command and tells those sockets over which it came again.
 func (s *socket) recordAndTell(base *wire.Base, o outcome) {
 	for _, other := range s.record(base, o) {
-		other.answer(s.outcomeResult(base, o))
+		other.answer(other.outcomeResult(base, o))
 	}
 }
 

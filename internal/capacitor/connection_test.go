@@ -379,7 +379,7 @@ func TestHandshakeOfFluxzeroClients(t *testing.T) {
 		"Fluxzero-Supported-Compression-Algorithms: BROTLI, ZSTD,LZ4\r\nFluxzero-Supported-Transport-Formats: BINARY,CBOR,JSON\r\n")
 	defer raw.Close()
 	h := raw.response.Header
-	if h.Get(selectedCompressionHeader) != "ZSTD" || h.Get(selectedFormatHeader) != "JSON" || h.Get(serverVersionHeader) != "v9" ||
+	if h.Get(selectedCompressionHeader) != "ZSTD" || h.Get(selectedFormatHeader) != "BINARY" || h.Get(serverVersionHeader) != "v9" ||
 		len(h.Get(serverSessionHeader)) != 12 {
 		t.Errorf("got %v", h)
 	}

@@ -51,6 +51,7 @@ type opening struct {
 	path                              string // and topic, for people
 	clientSession, serverSession      string
 	compression                       wire.Compression
+	format                            wire.Format
 	selectsCompression, selectsFormat bool
 	fluxzero                          bool
 }
@@ -193,19 +194,17 @@ func (o *opening) locate(query map[string]string) *refusal {
 	return nil
 }
 
-// negotiate sets the compression: the first that the headers offer and the server knows, else that of the query, else LZ4,
-// as the protocol has it.
+// negotiate sets format and compression: the first that the headers offer and the server knows. Else the compression is that
+// of the query, else LZ4, and the format JSON, as the protocol has it. A client that is told of no format writes JSON.
 func (o *opening) negotiate(query map[string]string, header http.Header) *refusal {
 	o.clientSession, o.sdkVersion = header.Get(clientSessionHeader), header.Get(sdkVersionHeader)
-	o.selectsFormat = header.Get(offeredFormatHeader) != ""
+	formats, compressions := header.Get(offeredFormatHeader), header.Get(offeredCompressionHeader)
+	o.fluxzero = o.clientSession != "" || o.sdkVersion != "" || formats != "" || compressions != ""
+	o.format, o.selectsFormat = choose(formats, wire.ParseFormat)
 	o.compression = wire.LZ4
-	offered := header.Get(offeredCompressionHeader)
-	o.fluxzero = o.clientSession != "" || o.sdkVersion != "" || o.selectsFormat || offered != ""
-	for name := range strings.SplitSeq(offered, ",") {
-		if c, ok := wire.ParseCompression(strings.TrimSpace(name)); ok {
-			o.compression, o.selectsCompression = c, true
-			return nil
-		}
+	if c, ok := choose(compressions, wire.ParseCompression); ok {
+		o.compression, o.selectsCompression = c, true
+		return nil
 	}
 	if name := query["compression"]; name != "" {
 		c, ok := wire.ParseCompression(name)
@@ -215,6 +214,16 @@ func (o *opening) negotiate(query map[string]string, header http.Header) *refusa
 		o.compression = c
 	}
 	return nil
+}
+
+// choose returns the first of the names in a list that is known.
+func choose[T any](list string, parse func(string) (T, bool)) (chosen T, ok bool) {
+	for name := range strings.SplitSeq(list, ",") {
+		if chosen, ok = parse(strings.TrimSpace(name)); ok {
+			return chosen, true
+		}
+	}
+	return chosen, false
 }
 
 // answer sets the headers that tell a Fluxzero client what was chosen. Other clients get none.
@@ -228,7 +237,7 @@ func (o *opening) answer(header http.Header, version string) {
 		header.Set(selectedCompressionHeader, o.compression.String())
 	}
 	if o.selectsFormat {
-		header.Set(selectedFormatHeader, "JSON") // always on offer
+		header.Set(selectedFormatHeader, o.format.String())
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 // outbox has the results that wait to be written to a socket.
 type outbox struct {
+	// joins reports whether a result may be in one message with others. Nil means that all may.
+	joins func(result []byte) bool
 	// ready has room for one signal, given when results were put in.
 	ready chan struct{}
 	mu    struct {
@@ -51,11 +53,14 @@ func (o *outbox) take() (batch [][]byte) {
 	defer o.mu.Unlock()
 	size, n := 0, 0
 	for _, result := range o.mu.results[:min(len(o.mu.results), wire.MaxResultBatch)] {
-		if n > 0 && size+len(result) > maxBatchBytes {
+		alone := o.joins != nil && !o.joins(result)
+		if n > 0 && (alone || size+len(result) > maxBatchBytes) {
 			break
 		}
 		size += len(result)
-		n++
+		if n++; alone {
+			break
+		}
 	}
 	batch, o.mu.results = o.mu.results[:n:n], o.mu.results[n:]
 	if o.mu.bytes -= size; o.mu.bytes <= maxOutboxBytes && o.mu.drained != nil {

@@ -1,6 +1,7 @@
 package capacitor
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -131,7 +132,7 @@ func (p *peers) remove(s *socket) {
 	}
 	p.mu.open = kept
 	if left := s.outbox.close(); len(left) > 0 {
-		p.deliverLocked(left)
+		p.deliverLocked(s, left)
 	}
 }
 
@@ -142,13 +143,14 @@ func (p *peers) deliver(s *socket, results ...[]byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.deliverLocked(results)
+	p.deliverLocked(s, results)
 }
 
-// deliverLocked prefers the newest socket, which is the least likely to be dead already.
-func (p *peers) deliverLocked(results [][]byte) {
-	for i := len(p.mu.open) - 1; i >= 0; i-- {
-		if p.mu.open[i].outbox.put(results...) {
+// deliverLocked prefers the newest socket, which is the least likely to be dead already. It has to be of the format in which
+// the results are written, as those of one process are.
+func (p *peers) deliverLocked(from *socket, results [][]byte) {
+	for _, other := range slices.Backward(p.mu.open) {
+		if other.format == from.format && other.outbox.put(results...) {
 			return
 		}
 	}

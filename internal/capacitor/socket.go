@@ -64,6 +64,8 @@ func newSocket(h *Handler, conn *websocket.Conn, o opening) *socket {
 	}
 	s.outbox.ready = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.decoder.Format = o.format
+	s.outbox.joins = o.format.Joins
 	s.service = newService(s)
 	return s
 }
@@ -214,7 +216,7 @@ func (s *socket) write() {
 			return
 		}
 		for batch := s.outbox.take(); len(batch) > 0; batch = s.outbox.take() {
-			packed = wire.AppendCompressed(packed[:0], join(&text, batch), s.compression)
+			packed = wire.AppendCompressed(packed[:0], s.join(&text, batch), s.compression)
 			if err := s.send(packed); err != nil {
 				s.peers.deliver(s, batch...) // s is closed or about to be; then they go to another socket
 				_ = s.conn.CloseNow()
@@ -228,18 +230,11 @@ func (s *socket) write() {
 }
 
 // join returns the content of a message with the results, which it may write to buf. A single one is sent bare.
-func join(buf *[]byte, results [][]byte) []byte {
+func (s *socket) join(buf *[]byte, results [][]byte) []byte {
 	if len(results) == 1 {
 		return results[0]
 	}
-	dst := append((*buf)[:0], wire.BatchBegin...)
-	for i, result := range results {
-		if i > 0 {
-			dst = append(dst, wire.BatchSeparator...)
-		}
-		dst = append(dst, result...)
-	}
-	*buf = append(dst, wire.BatchEnd...)
+	*buf = s.format.AppendBatch((*buf)[:0], results)
 	return *buf
 }
 
@@ -286,7 +281,7 @@ func (s *socket) keepAlive() {
 
 // result begins the result of a request.
 func (s *socket) result(base *wire.Base) wire.Result {
-	return wire.Result{ID: base.ID, Timestamp: s.handler.Clock().UnixMilli()}
+	return wire.Result{ID: base.ID, Timestamp: s.handler.Clock().UnixMilli(), Format: s.format}
 }
 
 // answer delivers a result.

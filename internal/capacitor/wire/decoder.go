@@ -2,32 +2,38 @@ package wire
 
 import (
 	"fmt"
-	"hash/maphash"
+	"strings"
 )
 
-// Decoder reads the requests of one socket. The zero value is ready for use; it must not be used concurrently.
-type Decoder struct{ names map[string]string }
+// Decoder reads the requests of one socket. The zero value reads JSON; it must not be used concurrently.
+type Decoder struct {
+	Format Format
+	names  names
+}
 
 // MaxBatch is the largest number of requests in a batch that is read. Clients send up to 1,024, specialised ones 16,384.
 const MaxBatch = 1 << 16
 
-// printSeed makes prints comparable within this process.
-var printSeed = maphash.MakeSeed()
-
-// Requests reads the JSON text of a websocket message: a request, or a batch of them. It changes text, which payloads
+// Requests reads the content of a websocket message: a request, or a batch of them. It changes content, which payloads
 // alias. A request that has a type nobody knows is an [Unknown]; one with a value that makes no sense has Base.Err set. The
-// error is ErrMalformed when the text as a whole cannot be read; then nothing is known of who waits for an answer.
-func (d *Decoder) Requests(text []byte) ([]Request, error) {
-	r := &jsonReader{data: text, names: d.names}
+// error is ErrMalformed when the content as a whole cannot be read; then nothing is known of who waits for an answer.
+func (d *Decoder) Requests(content []byte) ([]Request, error) {
+	if d.names == nil {
+		d.names = make(names)
+	}
+	if d.Format == BINARY && strings.HasPrefix(string(content[:min(len(content), len(compactMagic))]), compactMagic) {
+		r := &compactReader{input: input{data: content}, names: d.names}
+		return r.requests(), r.err
+	}
+	r := newReader(d.Format, content, d.names)
 	requests := r.requests()
 	r.end()
-	d.names = r.names
 	return requests, r.err
 }
 
 // requests reads the top-level object.
-func (r *jsonReader) requests() []Request {
-	if r.peek() != '{' {
+func (r *reader) requests() []Request {
+	if !r.isObject() {
 		r.fail("an object is expected")
 		return nil
 	}
@@ -57,8 +63,8 @@ func (r *jsonReader) requests() []Request {
 }
 
 // element reads a request of a batch.
-func (r *jsonReader) element() Request {
-	if r.peek() != '{' {
+func (r *reader) element() Request {
+	if !r.isObject() {
 		r.skip()
 		return invalid("a request that is no object")
 	}
@@ -78,7 +84,7 @@ func invalid(what string) Request {
 const typeMember = "@type"
 
 // findType returns the discriminator of the object that comes next, wherever in it, without taking anything.
-func (r *jsonReader) findType() (kind string, ok bool) {
+func (r *reader) findType() (kind string, ok bool) {
 	start := r.at
 	for o := r.object(); o.next(); {
 		if string(o.name) != typeMember {
@@ -97,11 +103,11 @@ func (r *jsonReader) findType() (kind string, ok bool) {
 }
 
 // request reads a request of a known type.
-func (r *jsonReader) request(kind string) Request {
+func (r *reader) request(kind string) Request {
 	start := r.at
 	request := newRequest(kind)
-	r.bad, r.ids, r.hasIDs = nil, maphash.Hash{}, false
-	r.ids.SetSeed(printSeed)
+	r.bad = nil
+	r.ids.reset()
 	for o := r.object(); o.next(); {
 		if !request.member(o.name, r) {
 			r.skip()
@@ -109,11 +115,6 @@ func (r *jsonReader) request(kind string) Request {
 	}
 	base := request.base()
 	base.Err = r.bad
-	switch {
-	case r.hasIDs:
-		base.Print = r.ids.Sum64()
-	case base.Stored():
-		base.Print = maphash.Bytes(printSeed, r.data[start:r.at])
-	}
+	r.ids.set(base, r.data[start:r.at])
 	return request
 }

@@ -1,6 +1,9 @@
 // Package wire is the codec of the Flux Capacitor and Fluxzero websocket protocol: what is inside a websocket message.
 //
-//	websocket message = compress( one JSON object: a request or a result, or a batch of them )
+//	websocket message = compress( one object: a request or a result, or a batch of them )
+//
+// Objects are in JSON or in CBOR, as a socket's [Format] says; with BINARY some have a compact form. A reader and a writer
+// know the members of each request and result, a source knows how values are written.
 //
 // [Decoder.Requests] reads what a client sends, the Append functions write what it is sent. The package knows nothing of
 // sockets or of what a request does.

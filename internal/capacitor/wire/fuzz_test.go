@@ -19,7 +19,7 @@ func FuzzRequests(f *testing.F) {
 		var object map[string]any
 		valid := json.Unmarshal(text, &object) == nil && object != nil
 		kind, _ := object["@type"].(string)
-		r := &jsonReader{data: bytes.Clone(text)}
+		r := newReader(JSON, bytes.Clone(text), names{})
 		r.skip()
 		r.end()
 		if valid && r.err != nil {
@@ -30,6 +30,34 @@ func FuzzRequests(f *testing.F) {
 		if err != nil && valid && kind != "" && kind != "requestBatch" {
 			t.Fatalf("%q: %v", text, err)
 		}
+		for _, request := range requests {
+			checkWritable(t, request)
+		}
+	})
+}
+
+// Whatever a client sends as CBOR or in compact form, reading it ends, and what was read can be written in all formats.
+func FuzzBinary(f *testing.F) {
+	for _, input := range inputs(f, "testdata/binary") {
+		f.Add(unhex(f, input))
+	}
+	for _, line := range fuzzFrames(f) {
+		if value, err := parseJSON(line); err == nil {
+			f.Add(toCBOR(value, false))
+			f.Add(toCBOR(value, true))
+		}
+	}
+	for _, vector := range cborVectors {
+		f.Add(unhex(f, vector.bytes))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		r := newReader(CBOR, content, names{})
+		r.skip()
+		if r.end(); r.at != len(content) {
+			t.Fatalf("%x: the end is %d", content, r.at)
+		}
+		d := Decoder{Format: BINARY}
+		requests, _ := d.Requests(content)
 		for _, request := range requests {
 			checkWritable(t, request)
 		}
@@ -47,13 +75,35 @@ func checkWritable(t *testing.T, request Request) {
 			messages = append(messages, s.Message)
 		}
 	}
-	list := Result{}.BeginReadFromIndex(nil)
-	for i := range messages {
-		list.Add(&messages[i])
+	for format := range numFormats {
+		list := Result{Format: format}.BeginRead(nil, message.AllSegments)
+		for i := range messages {
+			list.Add(&messages[i])
+		}
+		out := list.EndRead(nil, message.Position{}, false)
+		if format == BINARY {
+			continue
+		}
+		r := newReader(format, out, names{})
+		r.skip()
+		if r.end(); r.err != nil {
+			t.Fatalf("wrote %q: %v", out, r.err)
+		}
 	}
-	if out := list.EndReadFromIndex(); !json.Valid(out) {
-		t.Fatalf("wrote %q", out)
+}
+
+// inputs returns the inputs of a file for datadriven.
+func inputs(f *testing.F, path string) (all []string) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
 	}
+	for part := range strings.SplitSeq(string(raw), "\nread\n") {
+		if input, _, ok := strings.Cut(part, "----"); ok {
+			all = append(all, input)
+		}
+	}
+	return all
 }
 
 func fuzzFrames(f *testing.F) []string {

@@ -5,7 +5,7 @@ import (
 )
 
 // messages reads an array of messages.
-func (r *jsonReader) messages() []message.Message {
+func (r *reader) messages() []message.Message {
 	var all []message.Message
 	for a := r.array(); a.next(); {
 		all = append(all, message.Message{})
@@ -18,7 +18,7 @@ func (r *jsonReader) messages() []message.Message {
 
 // message reads a message and reports whether it has data. Its index is the server's to give and is not read, nor is what
 // clients derive from other members.
-func (r *jsonReader) message(m *message.Message) (complete bool) {
+func (r *reader) message(m *message.Message) (complete bool) {
 	for o := r.object(); o.next(); {
 		switch string(o.name) {
 		case "data":
@@ -46,10 +46,7 @@ func (r *jsonReader) message(m *message.Message) (complete bool) {
 			r.skip()
 		}
 	}
-	if m.ID != "" {
-		r.ids.WriteString(m.ID)
-		r.hasIDs = true
-	}
+	r.ids.add(m.ID)
 	return complete
 }
 
@@ -57,7 +54,7 @@ func (r *jsonReader) message(m *message.Message) (complete bool) {
 const jsonFormat = "application/json"
 
 // serialized reads a serialized value, and reports whether there is one.
-func (r *jsonReader) serialized() (d Data, ok bool) {
+func (r *reader) serialized() (d Data, ok bool) {
 	if r.null() {
 		return d, false
 	}
@@ -75,37 +72,31 @@ func (r *jsonReader) serialized() (d Data, ok bool) {
 			r.skip()
 		}
 	}
-	if d.Format == "json" || d.Format == jsonFormat {
-		d.Format = ""
-	}
+	d.Format = shortFormat(d.Format)
 	return d, true
 }
 
+// shortFormat returns a format as it is kept, which is empty for JSON.
+func shortFormat(format string) string {
+	if format == "json" || format == jsonFormat {
+		return ""
+	}
+	return format
+}
+
 // metadata reads metadata. Values that are no text become their JSON text, and null ones are left out.
-func (r *jsonReader) metadata() map[string]string {
+func (r *reader) metadata() map[string]string {
 	var metadata map[string]string
 	for o := r.object(); o.next(); {
-		key := r.intern(o.name)
-		value, ok := r.metadataValue()
+		key := r.names.intern(o.name)
+		value, ok := r.anything()
 		if !ok {
 			continue
 		}
 		if metadata == nil {
 			metadata = make(map[string]string, 8)
 		}
-		metadata[key] = value
+		metadata[key] = validText(value)
 	}
 	return metadata
-}
-
-func (r *jsonReader) metadataValue() (value string, ok bool) {
-	switch r.peek() {
-	case 'n':
-		return "", !r.null() // false, unless it is a broken word
-	case '{', '[':
-		start := r.at
-		r.skip()
-		return validText(r.data[start:r.at]), true
-	}
-	return r.text(), true
 }

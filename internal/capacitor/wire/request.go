@@ -8,8 +8,8 @@ import (
 type Request interface {
 	// Base returns what all requests have.
 	base() *Base
-	// member reads a member of the request's JSON object, and reports whether it knows the name.
-	member(name []byte, r *jsonReader) bool
+	// member reads a member of the request's object, and reports whether it knows the name.
+	member(name []byte, r *reader) bool
 }
 
 // Base is what all requests have.

@@ -1,13 +1,11 @@
 package wire
 
 import (
-	"fmt"
-
 	"github.com/flux-go/flux/message"
 )
 
 // member reads what all requests have, apart from the discriminator.
-func (b *Base) member(name []byte, r *jsonReader) bool {
+func (b *Base) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "requestId":
 		b.ID, b.hasID = r.integer(64)
@@ -21,7 +19,7 @@ func (b *Base) member(name []byte, r *jsonReader) bool {
 
 // readGuarantee reads a guarantee; null leaves what the command has by default. Requests of unknown types that have one are
 // commands. Those of storeValueIfAbsent and storeValuesAndWait are fixed.
-func (b *Base) readGuarantee(r *jsonReader) {
+func (b *Base) readGuarantee(r *reader) {
 	switch name := r.name(); name {
 	case "":
 		return
@@ -40,14 +38,7 @@ func (b *Base) readGuarantee(r *jsonReader) {
 	}
 }
 
-// reject notes that a value makes no sense.
-func (r *jsonReader) reject(format string, args ...any) {
-	if r.bad == nil && r.err == nil {
-		r.bad = fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
-	}
-}
-
-func (a *Append) member(name []byte, r *jsonReader) bool {
+func (a *Append) member(name []byte, r *reader) bool {
 	if string(name) != "messages" {
 		return a.Base.member(name, r)
 	}
@@ -55,7 +46,7 @@ func (a *Append) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (s *SetRetentionTime) member(name []byte, r *jsonReader) bool {
+func (s *SetRetentionTime) member(name []byte, r *reader) bool {
 	if string(name) != "retentionTimeInSeconds" {
 		return s.Base.member(name, r)
 	}
@@ -63,17 +54,7 @@ func (s *SetRetentionTime) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (r *jsonReader) optionalInt64() *int64 {
-	n, ok := r.integer(64)
-	if !ok {
-		return nil
-	}
-	return &n
-}
-
-func (r *jsonReader) index() message.Index { return message.Index(r.int64()) }
-
-func (t *Read) member(name []byte, r *jsonReader) bool {
+func (t *Read) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "consumer":
 		t.Consumer = r.name()
@@ -105,7 +86,7 @@ func (t *Read) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (s *StorePosition) member(name []byte, r *jsonReader) bool {
+func (s *StorePosition) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "consumer":
 		s.Consumer = r.name()
@@ -120,7 +101,7 @@ func (s *StorePosition) member(name []byte, r *jsonReader) bool {
 }
 
 // segmentRange reads an array of start and end.
-func (r *jsonReader) segmentRange() message.SegmentRange {
+func (r *reader) segmentRange() message.SegmentRange {
 	var bounds [2]int32
 	n := 0
 	for a := r.array(); a.next(); n++ {
@@ -138,7 +119,7 @@ func (r *jsonReader) segmentRange() message.SegmentRange {
 	return segments
 }
 
-func (s *ResetPosition) member(name []byte, r *jsonReader) bool {
+func (s *ResetPosition) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "consumer":
 		s.Consumer = r.name()
@@ -150,20 +131,11 @@ func (s *ResetPosition) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (g *GetPosition) member(name []byte, r *jsonReader) bool {
+func (g *GetPosition) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "consumer", &g.Consumer) || g.Base.member(name, r)
 }
 
-// nameInto reads a member of type text if it has that name.
-func (r *jsonReader) nameInto(name []byte, wanted string, into *string) bool {
-	if string(name) != wanted {
-		return false
-	}
-	*into = r.name()
-	return true
-}
-
-func (f *ReadFromIndex) member(name []byte, r *jsonReader) bool {
+func (f *ReadFromIndex) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "minIndex":
 		f.MinIndex = r.index()
@@ -177,7 +149,7 @@ func (f *ReadFromIndex) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (d *DisconnectTracker) member(name []byte, r *jsonReader) bool {
+func (d *DisconnectTracker) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "consumer":
 		d.Consumer = r.name()
@@ -191,7 +163,7 @@ func (d *DisconnectTracker) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (e *AppendEvents) member(name []byte, r *jsonReader) bool {
+func (e *AppendEvents) member(name []byte, r *reader) bool {
 	if string(name) != "eventBatches" {
 		return e.Base.member(name, r)
 	}
@@ -201,7 +173,7 @@ func (e *AppendEvents) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (r *jsonReader) eventBatch() (b EventBatch) {
+func (r *reader) eventBatch() (b EventBatch) {
 	for o := r.object(); o.next(); {
 		switch string(o.name) {
 		case "aggregateId":
@@ -217,7 +189,7 @@ func (r *jsonReader) eventBatch() (b EventBatch) {
 	return b
 }
 
-func (g *GetEvents) member(name []byte, r *jsonReader) bool {
+func (g *GetEvents) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "aggregateId":
 		g.AggregateID = r.text()
@@ -233,11 +205,11 @@ func (g *GetEvents) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (d *DeleteEvents) member(name []byte, r *jsonReader) bool {
+func (d *DeleteEvents) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "aggregateId", &d.AggregateID) || d.Base.member(name, r)
 }
 
-func (u *UpdateRelationships) member(name []byte, r *jsonReader) bool {
+func (u *UpdateRelationships) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "associations":
 		u.Associations = r.relationships()
@@ -249,7 +221,7 @@ func (u *UpdateRelationships) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (r *jsonReader) relationships() (all []Relationship) {
+func (r *reader) relationships() (all []Relationship) {
 	for a := r.array(); a.next(); {
 		var one Relationship
 		for o := r.object(); o.next(); {
@@ -269,7 +241,7 @@ func (r *jsonReader) relationships() (all []Relationship) {
 	return all
 }
 
-func (p *RepairRelationships) member(name []byte, r *jsonReader) bool {
+func (p *RepairRelationships) member(name []byte, r *reader) bool {
 	switch string(name) {
 	case "aggregateId":
 		p.AggregateID = r.text()
@@ -285,15 +257,15 @@ func (p *RepairRelationships) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (g *GetAggregateIDs) member(name []byte, r *jsonReader) bool {
+func (g *GetAggregateIDs) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "entityId", &g.EntityID) || g.Base.member(name, r)
 }
 
-func (g *GetRelationships) member(name []byte, r *jsonReader) bool {
+func (g *GetRelationships) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "entityId", &g.EntityID) || g.Base.member(name, r)
 }
 
-func (s *StoreValues) member(name []byte, r *jsonReader) bool {
+func (s *StoreValues) member(name []byte, r *reader) bool {
 	if string(name) != "values" {
 		return s.Base.member(name, r)
 	}
@@ -303,7 +275,7 @@ func (s *StoreValues) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (s *StoreValueIfAbsent) member(name []byte, r *jsonReader) bool {
+func (s *StoreValueIfAbsent) member(name []byte, r *reader) bool {
 	if string(name) != "value" {
 		return s.Base.member(name, r)
 	}
@@ -311,7 +283,7 @@ func (s *StoreValueIfAbsent) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (r *jsonReader) pair() (p Pair) {
+func (r *reader) pair() (p Pair) {
 	for o := r.object(); o.next(); {
 		switch string(o.name) {
 		case "key":
@@ -325,15 +297,15 @@ func (r *jsonReader) pair() (p Pair) {
 	return p
 }
 
-func (g *GetValue) member(name []byte, r *jsonReader) bool {
+func (g *GetValue) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "key", &g.Key) || g.Base.member(name, r)
 }
 
-func (d *DeleteValue) member(name []byte, r *jsonReader) bool {
+func (d *DeleteValue) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "key", &d.Key) || d.Base.member(name, r)
 }
 
-func (s *Schedule) member(name []byte, r *jsonReader) bool {
+func (s *Schedule) member(name []byte, r *reader) bool {
 	if string(name) != "messages" {
 		return s.Base.member(name, r)
 	}
@@ -343,7 +315,7 @@ func (s *Schedule) member(name []byte, r *jsonReader) bool {
 	return true
 }
 
-func (r *jsonReader) scheduledMessage() (s ScheduledMessage) {
+func (r *reader) scheduledMessage() (s ScheduledMessage) {
 	complete := false
 	for o := r.object(); o.next(); {
 		switch string(o.name) {
@@ -365,10 +337,10 @@ func (r *jsonReader) scheduledMessage() (s ScheduledMessage) {
 	return s
 }
 
-func (c *CancelSchedule) member(name []byte, r *jsonReader) bool {
+func (c *CancelSchedule) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "scheduleId", &c.ScheduleID) || c.Base.member(name, r)
 }
 
-func (g *GetSchedule) member(name []byte, r *jsonReader) bool {
+func (g *GetSchedule) member(name []byte, r *reader) bool {
 	return r.nameInto(name, "scheduleId", &g.ScheduleID) || g.Base.member(name, r)
 }

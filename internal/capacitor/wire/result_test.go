@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"os"
 	"reflect"
@@ -31,6 +32,7 @@ type frame struct {
 		AggregateID string          `json:"aggregateId"`
 		Events      json.RawMessage `json:"events"`
 	} `json:"eventBatch"`
+	format       Format
 	MessageBatch struct {
 		Segment   message.SegmentRange `json:"segment"`
 		Messages  json.RawMessage      `json:"messages"`
@@ -86,7 +88,7 @@ func parsed(t *testing.T, text []byte) (v any) {
 
 // write writes the result from what is in the frame.
 func (f *frame) write(t *testing.T) []byte {
-	r := Result{f.RequestID, f.Timestamp}
+	r := Result{ID: f.RequestID, Timestamp: f.Timestamp, Format: f.format}
 	switch f.Type {
 	case "void":
 		return r.AppendVoid(nil)
@@ -120,7 +122,7 @@ func (f *frame) value() *Data {
 	if f.Value == nil {
 		return nil
 	}
-	d, _ := (&jsonReader{data: *f.Value}).serialized()
+	d, _ := newReader(JSON, bytes.Clone(*f.Value), names{}).serialized()
 	return &d
 }
 
@@ -128,7 +130,7 @@ func (f *frame) schedule() *ScheduledMessage {
 	if f.Schedule == nil {
 		return nil
 	}
-	s := (&jsonReader{data: []byte(strings.Clone(string(*f.Schedule)))}).scheduledMessage()
+	s := newReader(JSON, bytes.Clone(*f.Schedule), names{}).scheduledMessage()
 	var stored struct{ Message struct{ Index message.Index } }
 	_ = json.Unmarshal(*f.Schedule, &stored)
 	s.Message.Index = stored.Message.Index
@@ -136,18 +138,15 @@ func (f *frame) schedule() *ScheduledMessage {
 }
 
 func (f *frame) writeBatch(t *testing.T) []byte {
-	out := []byte(BatchBegin)
-	for i, raw := range f.Results {
-		var one frame
+	var results [][]byte
+	for _, raw := range f.Results {
+		one := frame{format: f.format}
 		if err := json.Unmarshal(raw, &one); err != nil {
 			t.Fatal(err)
 		}
-		if i > 0 {
-			out = append(out, BatchSeparator...)
-		}
-		out = append(out, one.write(t)...)
+		results = append(results, one.write(t))
 	}
-	return append(out, BatchEnd...)
+	return f.format.AppendBatch(nil, results)
 }
 
 func (f *frame) writeMessages(t *testing.T, r Result) []byte {
@@ -175,7 +174,7 @@ func addMessages(t *testing.T, list *MessageList, raw []byte) {
 	if err := json.Unmarshal(raw, &indexes); err != nil {
 		t.Fatal(err)
 	}
-	r := &jsonReader{data: raw}
+	r := newReader(JSON, raw, names{})
 	for i, m := range r.messages() {
 		if indexes[i].Index == nil {
 			list.AddUnindexed(&m)
@@ -208,7 +207,7 @@ func TestTextIsWrittenAsJSON(t *testing.T) {
 // Members that are absent are written as clients need them: lists and metadata never null, formats resolved.
 func TestMessageHasNoNullThatClientsFailOn(t *testing.T) {
 	t.Parallel()
-	list := Result{1, 2}.BeginRead(nil, message.SegmentRange{})
+	list := Result{ID: 1, Timestamp: 2}.BeginRead(nil, message.SegmentRange{})
 	list.Add(&message.Message{Index: 1 << 60, Segment: -1, Routed: true, Timestamp: 3, ID: "m"})
 	const want = `{"@type":"readResult","requestId":1,"messageBatch":{"segment":[0,0],"messages":[{"data":{"value":null,"type":null,` +
 		`"revision":0,"format":"application/json"},"metadata":{},"segment":127,"index":1152921504606846976,"source":null,"target":null,` +
