@@ -118,6 +118,44 @@ func measureCalls(b *testing.B, callers int, call func(i int64) error) {
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-µs")
 }
 
+// BenchmarkState changes and reads one thing per call, by many callers, on a server on a disk.
+func BenchmarkState(b *testing.B) {
+	value := benchDeparture{Flight: "UA1", Origin: "SFO", Destination: "JFK", Departed: "2019-03-01T10:00:00Z", Distance: 2586}
+	due := time.Now().Add(time.Hour)
+	messages := departures(8192)
+	for _, bench := range []struct {
+		name string
+		call func(ctx context.Context, app *flux.App, i int64) error
+	}{
+		{"append-events", func(ctx context.Context, app *flux.App, i int64) error {
+			_, err := app.AppendEvents(ctx, fmt.Sprint("aggregate-", i%1000), nil, &messages[i%int64(len(messages))])
+			return err
+		}},
+		{"put-value", func(ctx context.Context, app *flux.App, i int64) error {
+			return flux.PutValue(ctx, app, fmt.Sprint("key-", i%1000), value)
+		}},
+		{"get-value", func(ctx context.Context, app *flux.App, i int64) error {
+			_, _, err := flux.GetValue[benchDeparture](ctx, app, fmt.Sprint("key-", i%1000))
+			return err
+		}},
+		{"schedule", func(ctx context.Context, app *flux.App, i int64) error {
+			_, err := flux.ScheduleAt(ctx, app, fmt.Sprint("reminder-", i), due, value, nil)
+			return err
+		}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			app := connect(b, startServer(b, b.TempDir()).URL(), flux.Config{})
+			for i := range 1000 {
+				if err := flux.PutValue(b.Context(), app, fmt.Sprint("key-", i), value); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ResetTimer()
+			measureCalls(b, 64, func(i int64) error { return bench.call(b.Context(), app, i) })
+		})
+	}
+}
+
 type benchPing struct {
 	flux.Command[benchPong]
 	N int `json:"n"`

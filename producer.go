@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -16,14 +17,16 @@ import (
 // producer numbers transactions and sends them, in order, over one stream. It keeps each until it is answered, and after a
 // lost connection sends those that were not again, under the same numbers, so that the server can tell which it has.
 //
-// Single messages are sent at once while little is under way. Otherwise they collect: the more callers, the larger the
-// blocks, without a timer that a lone caller would have to wait for.
+// What is small is sent at once while little is under way. Otherwise it waits for company: single messages of a log go into
+// one block, and transactions into one frame, which is a request of the stream. So the more callers, the larger the frames,
+// without a timer that a lone caller would have to wait for.
 //
 // Invariants:
 //
 //	S1  Transactions are sent in the order of their numbers, also those that are sent again.
 //	S2  Messages of a log are in the order of the calls that published them.
 //	S3  A transaction is in queue or in flight until it is answered; nothing else loses or answers it.
+//	S4  No more transactions are sent than the server keeps answers of.
 type producer struct {
 	id     [16]byte
 	client fluxv1connect.LogServiceClient
@@ -40,9 +43,10 @@ type producer struct {
 		sync.Mutex
 		closed     bool
 		queue      []*transaction // to be sent
+		queued     int            // bytes in it
 		collecting map[message.Log]*transaction
-		flight     []flight // sent and not answered, by number without gap
-		small      int      // of those, that were collected
+		flight     []*frame // sent, by number without gap; the first of them is not answered
+		small      int      // of those, that are small and not answered
 		last       uint64   // number given out
 		unanswered int      // bytes in queue and in flight
 		room       chan struct{}
@@ -55,19 +59,14 @@ type producerLimits struct {
 	messageBytes int // in one transaction
 }
 
-// flight is a transaction under way. One that was answered before those ahead of it stays, without transaction.
-type flight struct {
-	*transaction
-	small bool
-}
-
 const (
-	// smallInFlight is how many collected transactions may be under way before further messages wait and collect. With two,
-	// the server writes one while the other is on its way.
+	// smallInFlight is how many small frames may be under way before what comes next waits for company. With two, the server
+	// writes one while the other is on its way.
 	smallInFlight = 2
-	// collectBytes and collectMessages are when a collecting transaction is sent anyway.
-	collectBytes    = 64 << 10
-	collectMessages = 1024
+	// collectBytes is the size from which on a frame is not small any more, and is sent in any case.
+	collectBytes = 64 << 10
+	// maxInFlight is how many transactions may be under way. Of a producer that goes beyond, the server forgets answers.
+	maxInFlight = 1024
 )
 
 func newProducer(client fluxv1connect.LogServiceClient, limits producerLimits, onLost func(error)) *producer {
@@ -111,7 +110,7 @@ func sizeOf(m *message.Message) int {
 
 func (p *producer) collectLocked(log message.Log, m *message.Message, size int, then func(error)) (*transaction, int, error) {
 	t := p.mu.collecting[log]
-	if t == nil || t.bytes >= collectBytes || t.writer.Len() >= collectMessages {
+	if t == nil || t.bytes >= collectBytes {
 		t = collect(log)
 		p.mu.collecting[log] = t
 		p.enqueueLocked(t)
@@ -124,12 +123,13 @@ func (p *producer) collectLocked(log message.Log, m *message.Message, size int, 
 		return nil, 0, tooLarge(err)
 	}
 	t.bytes += size
+	p.mu.queued += size
 	p.mu.unanswered += size
 	if then != nil {
 		t.then = append(t.then, then)
 	}
-	if t.bytes >= collectBytes || place+1 >= collectMessages {
-		p.signal()
+	if p.mu.queued >= collectBytes {
+		p.signalLocked()
 	}
 	return t, place, nil
 }
@@ -143,10 +143,8 @@ func (p *producer) submit(ctx context.Context, t *transaction, then func(error))
 		return err
 	}
 	defer p.mu.Unlock()
-	for _, a := range t.request.GetTransaction().GetAppends() {
-		if log, err := message.ParseLog(a.GetLog()); err == nil {
-			delete(p.mu.collecting, log) // S2: what comes later must not join what waits ahead of this
-		}
+	for log := range logsOf(t.changes) {
+		delete(p.mu.collecting, log) // S2: what comes later must not join what waits ahead of this
 	}
 	if then != nil {
 		t.then = append(t.then, then)
@@ -158,8 +156,32 @@ func (p *producer) submit(ctx context.Context, t *transaction, then func(error))
 func (p *producer) enqueueLocked(t *transaction) {
 	p.started.Do(func() { go p.run() })
 	p.mu.queue = append(p.mu.queue, t)
+	p.mu.queued += t.bytes
 	p.mu.unanswered += t.bytes
-	p.signal()
+	p.signalLocked()
+}
+
+// signalLocked wakes the sender if there is something for it to do.
+func (p *producer) signalLocked() {
+	if p.readyLocked() {
+		p.signal()
+	}
+}
+
+// readyLocked reports whether the next frame is to be sent.
+func (p *producer) readyLocked() bool {
+	return len(p.mu.queue) > 0 && p.inFlightLocked() < maxInFlight && (p.mu.small < smallInFlight || p.mu.queued >= collectBytes)
+}
+
+// inFlightLocked returns how many numbers were given out since the oldest that was not answered.
+func (p *producer) inFlightLocked() int { return int(p.mu.last - p.answeredLocked()) }
+
+// answeredLocked returns the number through which all is answered.
+func (p *producer) answeredLocked() uint64 {
+	if len(p.mu.flight) == 0 {
+		return p.mu.last
+	}
+	return p.mu.flight[0].first - 1
 }
 
 // lockWithRoom locks p.mu as soon as the window has room. It returns the error of ctx or ErrClosed, and p.mu unlocked.
@@ -242,14 +264,14 @@ func (p *producer) serve(wait *backoff) error {
 // send sends what is to be sent again, then everything else. It leaves the error of the stream in broken, and itself returns
 // none.
 func (p *producer) send(stream publishStream, broken chan error) error {
-	for _, t := range p.unanswered() {
-		if stream.Send(t) != nil {
+	for _, request := range p.unanswered() {
+		if stream.Send(request) != nil {
 			return nil // receive knows why
 		}
 	}
 	for {
-		t := p.next()
-		if t == nil {
+		f := p.next()
+		if f == nil {
 			select {
 			case <-p.wake:
 				// An answer wakes many callers at once. Those that publish again go before this, to be sent together.
@@ -262,8 +284,8 @@ func (p *producer) send(stream publishStream, broken chan error) error {
 				return nil
 			}
 		}
-		err := stream.Send(t.request)
-		p.markSent(t)
+		err := stream.Send(f.request(p.id[:]))
+		p.markSent(f)
 		if err != nil {
 			return nil
 		}
@@ -276,51 +298,61 @@ func (p *producer) unanswered() []*fluxv1.PublishRequest {
 	defer p.mu.Unlock()
 	var requests []*fluxv1.PublishRequest
 	for _, f := range p.mu.flight {
-		if f.transaction != nil {
-			requests = append(requests, f.request)
+		if !f.answered {
+			requests = append(requests, f.request(p.id[:]))
 		}
 	}
 	return requests
 }
 
-// next returns the next transaction to send, numbered and under way, or nil while there is none.
-func (p *producer) next() *transaction {
+// next returns the next frame to send, under way, or nil while there is none.
+func (p *producer) next() *frame {
 	p.mu.Lock()
-	if len(p.mu.queue) == 0 {
+	if !p.readyLocked() {
 		p.mu.Unlock()
 		return nil
 	}
-	t := p.mu.queue[0]
-	small := t.writer != nil
-	if small {
-		full := t.bytes >= collectBytes || t.writer.Len() >= collectMessages
-		if p.mu.small >= smallInFlight && !full {
-			p.mu.Unlock()
-			return nil
-		}
-		if p.mu.collecting[t.log] == t {
-			delete(p.mu.collecting, t.log)
-		}
-		p.mu.small++
-	}
-	p.mu.queue = p.mu.queue[1:]
-	p.mu.last++
-	number, answered := p.mu.last, p.mu.last-uint64(len(p.mu.flight))-1
-	p.mu.flight = append(p.mu.flight, flight{t, small})
+	f := p.frameLocked()
 	p.mu.Unlock()
-
-	t.seal()
-	t.request.Producer, t.request.Sequence, t.request.AnsweredThrough = p.id[:], number, answered
-	return t
+	for _, t := range f.transactions {
+		t.seal()
+	}
+	return f
 }
 
-// markSent tells those who wait for the transaction to be handed to the connection.
-func (p *producer) markSent(t *transaction) {
+// frameLocked moves what is at the head of the queue into a frame: as many transactions as are small together, and one at least.
+func (p *producer) frameLocked() *frame {
+	f := &frame{first: p.mu.last + 1, answeredThrough: p.answeredLocked()}
+	room := maxInFlight - p.inFlightLocked()
+	bytes, n := 0, 0
+	for n < min(len(p.mu.queue), room) && (n == 0 || bytes+p.mu.queue[n].bytes <= collectBytes) {
+		t := p.mu.queue[n]
+		if t.writer != nil && p.mu.collecting[t.log] == t {
+			delete(p.mu.collecting, t.log)
+		}
+		bytes += t.bytes
+		n++
+	}
+	f.transactions = slices.Clone(p.mu.queue[:n])
+	clear(p.mu.queue[:n])
+	p.mu.queue, p.mu.queued = p.mu.queue[n:], p.mu.queued-bytes
+	if f.small = bytes < collectBytes; f.small {
+		p.mu.small++
+	}
+	p.mu.last += uint64(n)
+	p.mu.flight = append(p.mu.flight, f)
+	return f
+}
+
+// markSent tells those who wait for transactions to be handed to the connection.
+func (p *producer) markSent(f *frame) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t.handed = true
-	if t.sent != nil {
-		close(t.sent)
-		t.sent = nil
+	for _, t := range f.transactions {
+		t.handed = true
+		if t.sent != nil {
+			close(t.sent)
+			t.sent = nil
+		}
 	}
 }

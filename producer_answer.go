@@ -1,10 +1,12 @@
 package flux
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // receive settles transactions as their answers come in, and returns why there are no more.
@@ -19,41 +21,35 @@ func (p *producer) receive(stream publishStream, wait *backoff) error {
 			return err
 		}
 		wait.reset()
-		var refused error
-		if e := answer.GetError(); e != nil {
-			refused = explained(e.GetDetail(), e.GetMessage())
-		}
-		if t := p.land(answer.GetSequence()); t != nil {
-			t.finish(answer.GetFirstIndexes(), refused)
+		if f := p.land(answer.GetSequence()); f != nil {
+			if err := f.settle(answer); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// land takes a transaction out of flight. It returns nil for a number that is not under way.
-func (p *producer) land(number uint64) *transaction {
+// land takes a frame out of flight, by the number of its first transaction. It returns nil for one that is not under way.
+func (p *producer) land(first uint64) *frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first := p.mu.last - uint64(len(p.mu.flight)) + 1
-	if number < first || number > p.mu.last {
+	i, found := slices.BinarySearchFunc(p.mu.flight, first, func(f *frame, first uint64) int { return cmp.Compare(f.first, first) })
+	if !found || p.mu.flight[i].answered {
 		return nil
 	}
-	f := &p.mu.flight[number-first]
-	t := f.transaction
-	if t == nil {
-		return nil
-	}
+	f := p.mu.flight[i]
+	f.answered = true
 	if f.small {
 		p.mu.small--
 	}
-	f.transaction = nil
-	for len(p.mu.flight) > 0 && p.mu.flight[0].transaction == nil {
+	for len(p.mu.flight) > 0 && p.mu.flight[0].answered {
 		p.mu.flight = p.mu.flight[1:]
 	}
-	p.releaseLocked(t.bytes)
-	if len(p.mu.queue) > 0 {
-		p.signal()
+	for _, t := range f.transactions {
+		p.releaseLocked(t.bytes)
 	}
-	return t
+	p.signalLocked()
+	return f
 }
 
 // releaseLocked gives bytes back to the window.
@@ -76,11 +72,11 @@ func (p *producer) failAll(err error) {
 	p.mu.Lock()
 	failed := p.mu.queue
 	for _, f := range p.mu.flight {
-		if f.transaction != nil {
-			failed = append(failed, f.transaction)
+		if !f.answered {
+			failed = append(failed, f.transactions...)
 		}
 	}
-	p.mu.queue, p.mu.flight, p.mu.small = nil, nil, 0
+	p.mu.queue, p.mu.queued, p.mu.flight, p.mu.small = nil, 0, nil, 0
 	clear(p.mu.collecting)
 	for _, t := range failed {
 		p.releaseLocked(t.bytes)

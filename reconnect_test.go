@@ -2,6 +2,7 @@ package flux_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -126,6 +127,54 @@ func TestLostConnectionsLoseNoMessageAndRepeatNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkNumbers(t, readAll(t, url, events, n+1))
+}
+
+// TestLostConnectionsLoseNoChangeAndRepeatNone has many callers whose changes go in frames together, some of which are refused.
+// A change that took effect twice would make its caller's next one fail, for each names the event that it expects.
+func TestLostConnectionsLoseNoChangeAndRepeatNone(t *testing.T) {
+	t.Parallel()
+	const callers, n = 40, 25
+	url := startServer(t, "").URL()
+	cutting := startProxy(t, url, lifetimes(20, 9000, 30_000)) // a frame is up to about 8000
+	app, ctx := connect(t, cutting.url(), flux.Config{}), within(t)
+	var group sync.WaitGroup
+	for caller := range callers {
+		group.Go(func() {
+			aggregate := fmt.Sprint("aggregate-", caller)
+			for i := range n {
+				last, wrong := int64(i)-1, int64(i)
+				if _, err := app.AppendEvents(ctx, aggregate, &flux.AppendOptions{IfLast: &wrong}, number(-1)); !errors.Is(err, flux.ErrConflict) {
+					t.Errorf("%s: event %d on a wrong condition: %v", aggregate, i, err)
+				}
+				if first, err := app.AppendEvents(ctx, aggregate, &flux.AppendOptions{IfLast: &last}, number(i)); err != nil || first != last+1 {
+					t.Errorf("%s: event %d is %d, %v", aggregate, i, first, err)
+				}
+				if put, err := flux.PutValueIfAbsent(ctx, app, fmt.Sprint(aggregate, ".", i), i); err != nil || !put {
+					t.Errorf("%s: value %d was put: %v, %v", aggregate, i, put, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if cutting.cuts.Load() < 10 {
+		t.Errorf("only %d cuts", cutting.cuts.Load())
+	}
+	reader := connect(t, url, flux.Config{})
+	for caller := range callers {
+		var payloads []string
+		for m, err := range reader.Events(ctx, fmt.Sprint("aggregate-", caller), flux.NoEvents) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			payloads = append(payloads, string(m.Payload))
+		}
+		if checkNumbers(t, payloads); len(payloads) != n {
+			t.Errorf("aggregate %d has %d events, want %d", caller, len(payloads), n)
+		}
+	}
+	if got := readAll(t, url, events, callers*n); len(got) != callers*n {
+		t.Errorf("%d events were published, want %d", len(got), callers*n)
+	}
 }
 
 func TestLostConnectionsHandleEachMessageInOrder(t *testing.T) {

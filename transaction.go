@@ -3,6 +3,7 @@ package flux
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
@@ -15,8 +16,8 @@ type transaction struct {
 	log     message.Log
 	writer  *message.BlockWriter // while it collects
 	blocks  []byte               // of appends, taken from and given back to buffers
-	request *fluxv1.PublishRequest
-	bytes   int // about
+	changes *fluxv1.Transaction  // nil while it collects, and when it is settled
+	bytes   int                  // about
 
 	handed bool          // to the connection; guarded by the producer
 	sent   chan struct{} // closed then; nil unless somebody waits for that; guarded by the producer
@@ -59,12 +60,12 @@ func newTransaction(t *fluxv1.Transaction) *transaction {
 		bytes += len(e.GetAggregate()) + len(e.GetBlocks())
 	}
 	for _, v := range t.GetValues() {
-		bytes += len(v.GetKey()) + len(v.GetValue().GetData())
+		bytes += len(v.GetKey()) + len(v.GetValue().GetType()) + len(v.GetValue().GetData())
 	}
 	for _, s := range t.GetSchedules() {
 		bytes += len(s.GetScheduleId()) + len(s.GetBlock())
 	}
-	return &transaction{request: &fluxv1.PublishRequest{Transaction: t}, bytes: bytes, done: make(chan struct{})}
+	return &transaction{changes: t, bytes: bytes, done: make(chan struct{})}
 }
 
 // appendBlocks returns a transaction that appends sealed blocks to a log. It owns the blocks.
@@ -90,7 +91,23 @@ func (t *transaction) seal() {
 	writers.Put(t.writer)
 	t.writer = nil
 	append := &fluxv1.LogAppend{Log: t.log.String(), Blocks: t.blocks}
-	t.request = &fluxv1.PublishRequest{Transaction: &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{append}}}
+	t.changes = &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{append}}
+}
+
+// logsOf returns the logs that a transaction appends to.
+func logsOf(t *fluxv1.Transaction) iter.Seq[message.Log] {
+	return func(yield func(message.Log) bool) {
+		for _, a := range t.GetAppends() {
+			if log, err := message.ParseLog(a.GetLog()); err == nil && !yield(log.Stored()) {
+				return
+			}
+		}
+		for _, e := range t.GetEvents() {
+			if !e.GetStoreOnly() && !yield(message.Log{Type: message.Event}) {
+				return
+			}
+		}
+	}
 }
 
 // answersOf returns how many numbers answer a transaction: see CommitResponse in api/flux/v1/log.proto.
@@ -102,11 +119,11 @@ func answersOf(t *fluxv1.Transaction) int {
 // finish settles the transaction. The sender must be done with it.
 func (t *transaction) finish(firsts []int64, err error) {
 	t.firsts, t.err = firsts, err
-	if err == nil && len(firsts) < answersOf(t.request.GetTransaction()) {
+	if err == nil && len(firsts) < answersOf(t.changes) {
 		t.err = fmt.Errorf("%w: the server no longer knows what became of this transaction", ErrUnavailable)
 	}
 	giveBuffer(t.blocks)
-	t.blocks, t.request = nil, nil
+	t.blocks, t.changes = nil, nil
 	for _, f := range t.then {
 		f(t.err)
 	}

@@ -1,6 +1,9 @@
 package server_test
 
 import (
+	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -47,6 +50,83 @@ func block(t testing.TB, n int, typ string, c message.Compression) []byte {
 		}
 	}
 	return w.Seal(nil, c)
+}
+
+// TestTransactionsOfARequestAreAnsweredEachForItself sends several transactions in a request, some of which are refused, at once
+// or by the store, and sends the request again over another stream, as clients do that have got no answer.
+func TestTransactionsOfARequestAreAnsweredEachForItself(t *testing.T) {
+	t.Parallel()
+	s := start(t, server.Config{})
+	put := func(key string) *fluxv1.Transaction {
+		value := &fluxv1.Value{Payload: &fluxv1.Value_Data{Data: []byte("1")}}
+		return &fluxv1.Transaction{Values: []*fluxv1.ValuePut{{Key: key, Value: value, IfAbsent: true}}}
+	}
+	event := func(last int64) *fluxv1.Transaction {
+		append := &fluxv1.EventAppend{Aggregate: "a", Events: []*fluxv1.Message{{Type: "E"}}, IfLastSequence: &last, StoreOnly: true}
+		return &fluxv1.Transaction{Events: []*fluxv1.EventAppend{append}}
+	}
+	request := &fluxv1.PublishRequest{
+		Producer: []byte("0123456789abcdef"), Sequence: 1, Transaction: put("k"),
+		Others: []*fluxv1.Transaction{put(""), event(-1), event(-1), event(0), put("k"), nil},
+	}
+	for _, way := range []string{"first", "again"} {
+		got := publishOnce(t, s, request)
+		if fmt.Sprint(got.GetFirstIndexes()) != "[1 0 -1 1 -1 0]" || got.GetSequence() != 1 || got.GetOthers() != 6 || got.GetError() != nil {
+			t.Errorf("%s: answer %v", way, got)
+		}
+		var refused []string
+		for _, r := range got.GetRefusedOthers() {
+			refused = append(refused, fmt.Sprintf("%d %s", r.GetSequence(), r.GetError().GetDetail().GetCode()))
+		}
+		if want := []string{"2 bad_request", "4 conflict", "7 bad_request"}; !slices.Equal(refused, want) {
+			t.Errorf("%s: refused %v, want %v", way, refused, want)
+		}
+	}
+}
+
+func TestRequestsOfSeveralTransactionsAreChecked(t *testing.T) {
+	t.Parallel()
+	s := start(t, server.Config{})
+	valid := &fluxv1.Transaction{Appends: []*fluxv1.LogAppend{{Log: "event", Blocks: block(t, 1, "Flight", message.LZ4)}}}
+	for name, test := range map[string]struct {
+		sequence uint64
+		others   int
+		code     string
+	}{
+		"no number":     {0, 1, "bad_request"},
+		"numbers wrap":  {math.MaxUint64, 1, "bad_request"},
+		"too many":      {1, 1024, "too_large"},
+		"as many as go": {1, 1023, ""},
+	} {
+		request := &fluxv1.PublishRequest{Producer: []byte("0123456789abcdef"), Sequence: test.sequence, Transaction: valid}
+		for range test.others {
+			request.Others = append(request.Others, valid)
+		}
+		got := publishOnce(t, s, request)
+		if got.GetError().GetDetail().GetCode() != test.code || got.GetOthers() != int32(test.others) {
+			t.Errorf("%s: answer to %d others with error %v, want %q", name, got.GetOthers(), got.GetError(), test.code)
+		}
+		if refused := len(got.GetRefusedOthers()); (refused > 0) != (test.code != "") || refused > 0 && refused != test.others {
+			t.Errorf("%s: %d others were refused", name, refused)
+		}
+	}
+}
+
+// publishOnce sends a request over a stream of its own and returns the answer.
+func publishOnce(t *testing.T, s *server.Server, request *fluxv1.PublishRequest) *fluxv1.PublishResponse {
+	t.Helper()
+	stream := logClient(t, s).Publish(t.Context())
+	if err := stream.Send(request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := stream.Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.CloseRequest(); err != nil {
+		t.Error(err)
+	}
+	return answer
 }
 
 func TestPublishAnswersInOrder(t *testing.T) {

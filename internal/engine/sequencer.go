@@ -140,15 +140,8 @@ func (s *sequencer) write(f *flight) error {
 
 // apply runs a transaction on top of the group, or leaves the group as it was and returns why.
 func apply(g *group, t *Transaction) error {
-	before := g.mark()
 	tx := &Tx{ns: t.Namespace, group: g}
-	for _, op := range t.Operations {
-		if err := op.Apply(tx); err != nil {
-			g.rollback(before)
-			return err
-		}
-	}
-	return nil
+	return tx.Try(t.Operations)
 }
 
 func (s *sequencer) complete() {

@@ -51,6 +51,19 @@ func (tx *Tx) Namespace() message.Namespace { return tx.ns }
 // Milli is the time of the group, in milliseconds since the Unix epoch. It never goes back while the engine is open.
 func (tx *Tx) Milli() int64 { return tx.group.milli }
 
+// Try applies operations as a part of the transaction that may fail alone: when one of them returns an error, what they all
+// have written is taken back, and Try returns the error.
+func (tx *Tx) Try(operations []Operation) error {
+	before := tx.group.mark()
+	for _, op := range operations {
+		if err := op.Apply(tx); err != nil {
+			tx.group.rollback(before)
+			return err
+		}
+	}
+	return nil
+}
+
 // Get returns the value of a key, or nil if there is none. The value must not be changed and is valid until Apply returns.
 func (tx *Tx) Get(key []byte) ([]byte, error) { return tx.group.get(key) }
 

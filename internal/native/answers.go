@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Bounds of what one stream may have under way. Beyond them its requests are not read, so that the client's flow control
-// stops it. The number is also that of the answers a producer can ask for again.
+// Bounds of what one stream may have under way: transactions, and bytes of them. Beyond them its requests are not read, so that
+// the client's flow control stops it. The number is also that of the answers a producer can ask for again.
 const (
 	maxProposed      = 1024
 	maxProposedBytes = 16 << 20
@@ -17,9 +17,10 @@ const (
 type answers struct {
 	mu struct {
 		sync.Mutex
-		queue    []*proposed // oldest first
-		bytes    int
-		finished bool
+		queue        []*proposed // oldest first
+		transactions int
+		bytes        int
+		finished     bool
 	}
 	// room has a value when there may be room after there was none, ready when the oldest may be done.
 	room, ready chan struct{}
@@ -48,11 +49,12 @@ func (q *answers) push(ctx context.Context, a *proposed) error {
 func (q *answers) tryPush(a *proposed) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if n := len(q.mu.queue); n == maxProposed || n > 0 && q.mu.bytes+a.size > maxProposedBytes {
+	transactions, bytes := q.mu.transactions+len(a.transactions), q.mu.bytes+a.size
+	if len(q.mu.queue) > 0 && (transactions > maxProposed || bytes > maxProposedBytes) {
 		return false
 	}
 	q.mu.queue = append(q.mu.queue, a)
-	q.mu.bytes += a.size
+	q.mu.transactions, q.mu.bytes = transactions, bytes
 	return true
 }
 
@@ -91,6 +93,7 @@ func (q *answers) take(batch *[]*proposed) bool {
 	defer q.mu.Unlock()
 	n := 0
 	for n < len(q.mu.queue) && q.mu.queue[n].done {
+		q.mu.transactions -= len(q.mu.queue[n].transactions)
 		q.mu.bytes -= q.mu.queue[n].size
 		n++
 	}

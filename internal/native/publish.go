@@ -1,10 +1,12 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"connectrpc.com/connect"
@@ -12,6 +14,7 @@ import (
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/producer"
+	"github.com/flux-go/flux/message"
 )
 
 // publishStream is a stream of Publish.
@@ -61,22 +64,20 @@ func (p *publishing) receive(stream *publishStream) error {
 
 // proposed is a request until it is answered.
 type proposed struct {
-	sequence uint64
-	size     int
-	started  time.Time
-	tx       engine.Transaction
-	// operations are those of the request; tx has them, or the one below.
-	operations []engine.Operation
-	once       producer.Once
+	first        uint64          // number of the first transaction; 0 for one that has none
+	transactions []producer.Once // those that were refused before they were proposed, too
+	size         int
+	started      time.Time
 
 	done bool
-	err  error
+	err  error // of all transactions
 }
 
 // take proposes a request, or has its refusal answered. It waits while too much is under way. An error ends the stream.
 func (p *publishing) take(request *fluxv1.PublishRequest) error {
-	a := &proposed{sequence: request.GetSequence(), started: time.Now()}
-	if err := p.prepare(a, request); err != nil {
+	a := &proposed{first: request.GetSequence(), started: time.Now()}
+	operation, err := p.prepare(a, request)
+	if err != nil || operation == nil {
 		a.done, a.err = true, err
 		return p.answers.push(p.ctx, a)
 	}
@@ -84,38 +85,62 @@ func (p *publishing) take(request *fluxv1.PublishRequest) error {
 		return err
 	}
 	finish := func(err error) {
-		p.observer.Committed(time.Since(a.started), err)
+		p.observe(a, err)
 		p.answers.complete(a, err)
 	}
-	if err := p.engine.Submit(p.ctx, &a.tx, finish); err != nil {
+	tx := &engine.Transaction{Namespace: namespaceOf(p.ctx), Operations: operation}
+	if err := p.engine.Submit(p.ctx, tx, finish); err != nil {
 		finish(err)
 		return p.ctx.Err()
 	}
 	return nil
 }
 
-// prepare makes the transaction of a request.
-func (p *publishing) prepare(a *proposed, request *fluxv1.PublishRequest) (err error) {
-	if a.operations, err = p.operations(make([]engine.Operation, 0, 2), request.GetTransaction()); err != nil {
-		return err
+// prepare makes the transactions of a request, and returns what is to be proposed: nothing when all of them are refused.
+func (p *publishing) prepare(a *proposed, request *fluxv1.PublishRequest) ([]engine.Operation, error) {
+	a.transactions = make([]producer.Once, 1+len(request.GetOthers()))
+	if err := p.check(request); err != nil {
+		return nil, err
 	}
-	a.tx = engine.Transaction{Namespace: namespaceOf(p.ctx), Operations: a.operations}
-	for _, op := range a.operations {
-		a.size += op.SizeBytes()
+	frame := &producer.Frame{Transactions: make([]*producer.Once, 0, len(a.transactions))}
+	for i := range a.transactions {
+		o, in := &a.transactions[i], request.GetTransaction()
+		if i > 0 {
+			in = request.GetOthers()[i-1]
+		}
+		if o.Operations, o.Refused = p.operations(make([]engine.Operation, 0, 2), in); o.Refused != nil {
+			continue
+		}
+		o.Sequence, o.AnsweredThrough = a.first+uint64(i), request.GetAnsweredThrough()
+		a.size += o.SizeBytes()
+		frame.Transactions = append(frame.Transactions, o)
 	}
+	switch {
+	case len(frame.Transactions) == 0:
+		return nil, nil
+	case a.first == 0:
+		return a.transactions[0].Operations, nil
+	}
+	frame.Producer = *p.producer
+	return []engine.Operation{frame}, nil
+}
+
+// check does the checks of a request as a whole.
+func (p *publishing) check(request *fluxv1.PublishRequest) error {
 	if err := p.name(request.GetProducer()); err != nil {
 		return err
 	}
-	if a.sequence == 0 {
-		return nil
+	first, others := request.GetSequence(), len(request.GetOthers())
+	switch {
+	case first > 0 && p.producer == nil:
+		return invalid("sequence %d of no producer: the first request of the stream names one", first)
+	case first == 0 && others > 0:
+		return invalid("request of several transactions without sequence")
+	case first > math.MaxUint64-uint64(others):
+		return invalid("sequence %d and %d others", first, others)
+	case others >= maxProposed:
+		return fmt.Errorf("%w: request of %d transactions, at most %d", errTooLarge, 1+others, maxProposed)
 	}
-	if p.producer == nil {
-		return invalid("sequence %d of no producer: the first request of the stream names one", a.sequence)
-	}
-	a.once = producer.Once{
-		Producer: *p.producer, Sequence: a.sequence, AnsweredThrough: request.GetAnsweredThrough(), Operations: a.operations,
-	}
-	a.tx.Operations = []engine.Operation{&a.once}
 	return nil
 }
 
@@ -134,24 +159,50 @@ func (p *publishing) name(id []byte) error {
 	return nil
 }
 
+// observe tells the observer of each transaction that was proposed.
+func (p *publishing) observe(a *proposed, err error) {
+	took := time.Since(a.started)
+	for i := range a.transactions {
+		if o := &a.transactions[i]; o.Refused == nil || len(o.Operations) > 0 {
+			p.observer.Committed(took, cmp.Or(err, o.Refused))
+		}
+	}
+}
+
 // answer sets out to the answer of a request that is done.
 func (a *proposed) answer(out *fluxv1.PublishResponse) {
-	out.Sequence, out.FirstIndexes, out.Error = a.sequence, out.FirstIndexes[:0], nil
-	err := a.err
-	if err == nil && a.once.Duplicate && a.once.Firsts == nil {
-		err = engine.Conflict("transaction %d was refused before, or its answer was given and forgotten", a.sequence)
+	out.Sequence, out.Others, out.Error = a.first, int32(len(a.transactions)-1), nil
+	out.FirstIndexes, out.RefusedOthers = out.FirstIndexes[:0], out.RefusedOthers[:0]
+	for i := range a.transactions {
+		firsts, err := a.outcome(&a.transactions[i])
+		if err != nil {
+			refused := &fluxv1.PublishError{Detail: detail(err), Message: text(err)}
+			if i == 0 {
+				out.Error = refused
+			} else {
+				out.RefusedOthers = append(out.RefusedOthers, &fluxv1.PublishRefusal{Sequence: a.first + uint64(i), Error: refused})
+			}
+			continue
+		}
+		for _, first := range firsts {
+			out.FirstIndexes = append(out.FirstIndexes, int64(first))
+		}
 	}
-	if err != nil {
-		out.Error = &fluxv1.PublishError{Detail: detail(err), Message: text(err)}
-		return
+}
+
+// outcome returns what a transaction is answered with.
+func (a *proposed) outcome(o *producer.Once) ([]message.Index, error) {
+	switch {
+	case a.err != nil:
+		return nil, a.err
+	case o.Refused != nil:
+		return nil, o.Refused
+	case a.first == 0:
+		return producer.Firsts(o.Operations), nil
+	case o.Duplicate && o.Firsts == nil:
+		return nil, engine.Conflict("transaction %d was refused before, or its answer was given and forgotten", o.Sequence)
 	}
-	firsts := a.once.Firsts
-	if !a.once.Duplicate {
-		firsts = producer.Firsts(a.operations)
-	}
-	for _, first := range firsts {
-		out.FirstIndexes = append(out.FirstIndexes, int64(first))
-	}
+	return o.Firsts, nil
 }
 
 // sendAnswers sends what is answered until there is no more to come. When the client is gone it goes on without sending, for
@@ -168,7 +219,7 @@ func sendAnswers(w *streamWriter, stream *publishStream, answers *answers) error
 		for _, a := range batch {
 			a.answer(&response)
 			if err := stream.Send(&response); err != nil {
-				failed = fmt.Errorf("send answer %d: %w", a.sequence, err)
+				failed = fmt.Errorf("send answer %d: %w", a.first, err)
 				break
 			}
 		}

@@ -43,6 +43,8 @@ type Once struct {
 	// Firsts are the first indexes of the appends among the operations, and what others answer; see Firsts. Set by Apply. Nil
 	// for a duplicate whose results are forgotten.
 	Firsts []message.Index
+	// Refused is why a Frame did not apply the operations. Set by Frame.Apply; Apply returns it instead.
+	Refused error
 }
 
 // SizeBytes implements engine.Operation.
@@ -56,31 +58,41 @@ func (o *Once) SizeBytes() int {
 
 // Apply implements engine.Operation.
 func (o *Once) Apply(tx *engine.Tx) error {
+	key := producerKey(tx.Namespace(), o.Producer)
+	s, err := loadState(tx, key)
+	if err != nil {
+		return err
+	}
+	if err := o.apply(tx, &s); err != nil || o.Duplicate {
+		return err
+	}
+	s.milli = tx.Milli()
+	tx.Set(key, s.encode())
+	return nil
+}
+
+// apply applies the operations, all or none, unless the number was committed before, and notes it in the state.
+func (o *Once) apply(tx *engine.Tx, s *state) error {
 	if o.Sequence == 0 {
 		return ErrBadSequence
-	}
-	key := producerKey(tx.Namespace(), o.Producer)
-	raw, err := tx.Get(key)
-	if err != nil {
-		return err
-	}
-	s, err := decodeState(raw)
-	if err != nil {
-		return err
 	}
 	if o.Firsts, o.Duplicate = s.committed(o.Sequence); o.Duplicate {
 		return nil
 	}
-	for _, op := range o.Operations {
-		if err := op.Apply(tx); err != nil {
-			return err
-		}
+	if err := tx.Try(o.Operations); err != nil {
+		return err
 	}
 	o.Firsts = Firsts(o.Operations)
-	s.milli = tx.Milli()
 	s.add(result{o.Sequence, o.Firsts}, o.AnsweredThrough)
-	tx.Set(key, s.encode())
 	return nil
+}
+
+func loadState(tx *engine.Tx, key []byte) (state, error) {
+	raw, err := tx.Get(key)
+	if err != nil {
+		return state{}, err
+	}
+	return decodeState(raw)
 }
 
 // Answering is an operation that answers numbers: always as many, which are valid after Apply.

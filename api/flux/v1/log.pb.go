@@ -480,8 +480,11 @@ type PublishRequest struct {
 	// All transactions up to this number have been answered; the server may forget their answers.
 	AnsweredThrough uint64       `protobuf:"varint,3,opt,name=answered_through,json=answeredThrough,proto3" json:"answered_through,omitempty"`
 	Transaction     *Transaction `protobuf:"bytes,4,opt,name=transaction,proto3" json:"transaction,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Further transactions, which have the numbers after sequence. Each is committed or refused by itself, as if it came in a
+	// request of its own, and all are answered together.
+	Others        []*Transaction `protobuf:"bytes,5,rep,name=others,proto3" json:"others,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublishRequest) Reset() {
@@ -542,13 +545,24 @@ func (x *PublishRequest) GetTransaction() *Transaction {
 	return nil
 }
 
+func (x *PublishRequest) GetOthers() []*Transaction {
+	if x != nil {
+		return x.Others
+	}
+	return nil
+}
+
 type PublishResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Sequence uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// As in CommitResponse.
+	// As in CommitResponse. With others, those of each transaction that was not refused, one after the other.
 	FirstIndexes []int64 `protobuf:"varint,2,rep,packed,name=first_indexes,json=firstIndexes,proto3" json:"first_indexes,omitempty"`
 	// Set when the transaction was refused. The stream goes on.
-	Error         *PublishError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Error *PublishError `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// How many of the others are answered here: all of the request.
+	Others int32 `protobuf:"varint,4,opt,name=others,proto3" json:"others,omitempty"`
+	// Which of them were refused, in the order of their numbers.
+	RefusedOthers []*PublishRefusal `protobuf:"bytes,5,rep,name=refused_others,json=refusedOthers,proto3" json:"refused_others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -604,6 +618,72 @@ func (x *PublishResponse) GetError() *PublishError {
 	return nil
 }
 
+func (x *PublishResponse) GetOthers() int32 {
+	if x != nil {
+		return x.Others
+	}
+	return 0
+}
+
+func (x *PublishResponse) GetRefusedOthers() []*PublishRefusal {
+	if x != nil {
+		return x.RefusedOthers
+	}
+	return nil
+}
+
+type PublishRefusal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sequence      uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Error         *PublishError          `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishRefusal) Reset() {
+	*x = PublishRefusal{}
+	mi := &file_flux_v1_log_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishRefusal) ProtoMessage() {}
+
+func (x *PublishRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_log_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishRefusal.ProtoReflect.Descriptor instead.
+func (*PublishRefusal) Descriptor() ([]byte, []int) {
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PublishRefusal) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *PublishRefusal) GetError() *PublishError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type PublishError struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Detail        *ErrorDetail           `protobuf:"bytes,1,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -614,7 +694,7 @@ type PublishError struct {
 
 func (x *PublishError) Reset() {
 	*x = PublishError{}
-	mi := &file_flux_v1_log_proto_msgTypes[9]
+	mi := &file_flux_v1_log_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +706,7 @@ func (x *PublishError) String() string {
 func (*PublishError) ProtoMessage() {}
 
 func (x *PublishError) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[9]
+	mi := &file_flux_v1_log_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +719,7 @@ func (x *PublishError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishError.ProtoReflect.Descriptor instead.
 func (*PublishError) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{9}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PublishError) GetDetail() *ErrorDetail {
@@ -678,7 +758,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_flux_v1_log_proto_msgTypes[10]
+	mi := &file_flux_v1_log_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +770,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[10]
+	mi := &file_flux_v1_log_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +783,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{10}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadRequest) GetLog() string {
@@ -788,7 +868,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_flux_v1_log_proto_msgTypes[11]
+	mi := &file_flux_v1_log_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +880,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[11]
+	mi := &file_flux_v1_log_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +893,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{11}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReadResponse) GetMessages() []*Message {
@@ -852,7 +932,7 @@ type RequestRequest struct {
 
 func (x *RequestRequest) Reset() {
 	*x = RequestRequest{}
-	mi := &file_flux_v1_log_proto_msgTypes[12]
+	mi := &file_flux_v1_log_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +944,7 @@ func (x *RequestRequest) String() string {
 func (*RequestRequest) ProtoMessage() {}
 
 func (x *RequestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[12]
+	mi := &file_flux_v1_log_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +957,7 @@ func (x *RequestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestRequest.ProtoReflect.Descriptor instead.
 func (*RequestRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{12}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RequestRequest) GetLog() string {
@@ -918,7 +998,7 @@ type RequestResponse struct {
 
 func (x *RequestResponse) Reset() {
 	*x = RequestResponse{}
-	mi := &file_flux_v1_log_proto_msgTypes[13]
+	mi := &file_flux_v1_log_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +1010,7 @@ func (x *RequestResponse) String() string {
 func (*RequestResponse) ProtoMessage() {}
 
 func (x *RequestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[13]
+	mi := &file_flux_v1_log_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1023,7 @@ func (x *RequestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestResponse.ProtoReflect.Descriptor instead.
 func (*RequestResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{13}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RequestResponse) GetResult() *Message {
@@ -974,7 +1054,7 @@ type ResultsRequest struct {
 
 func (x *ResultsRequest) Reset() {
 	*x = ResultsRequest{}
-	mi := &file_flux_v1_log_proto_msgTypes[14]
+	mi := &file_flux_v1_log_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1066,7 @@ func (x *ResultsRequest) String() string {
 func (*ResultsRequest) ProtoMessage() {}
 
 func (x *ResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[14]
+	mi := &file_flux_v1_log_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1079,7 @@ func (x *ResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultsRequest.ProtoReflect.Descriptor instead.
 func (*ResultsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{14}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResultsRequest) GetLog() string {
@@ -1034,7 +1114,7 @@ type ResultsResponse struct {
 
 func (x *ResultsResponse) Reset() {
 	*x = ResultsResponse{}
-	mi := &file_flux_v1_log_proto_msgTypes[15]
+	mi := &file_flux_v1_log_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1126,7 @@ func (x *ResultsResponse) String() string {
 func (*ResultsResponse) ProtoMessage() {}
 
 func (x *ResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[15]
+	mi := &file_flux_v1_log_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1139,7 @@ func (x *ResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultsResponse.ProtoReflect.Descriptor instead.
 func (*ResultsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{15}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResultsResponse) GetChunks() []*Chunk {
@@ -1084,7 +1164,7 @@ type ListLogsRequest struct {
 
 func (x *ListLogsRequest) Reset() {
 	*x = ListLogsRequest{}
-	mi := &file_flux_v1_log_proto_msgTypes[16]
+	mi := &file_flux_v1_log_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1176,7 @@ func (x *ListLogsRequest) String() string {
 func (*ListLogsRequest) ProtoMessage() {}
 
 func (x *ListLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[16]
+	mi := &file_flux_v1_log_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1189,7 @@ func (x *ListLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLogsRequest.ProtoReflect.Descriptor instead.
 func (*ListLogsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{16}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{17}
 }
 
 type LogInfo struct {
@@ -1130,7 +1210,7 @@ type LogInfo struct {
 
 func (x *LogInfo) Reset() {
 	*x = LogInfo{}
-	mi := &file_flux_v1_log_proto_msgTypes[17]
+	mi := &file_flux_v1_log_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1222,7 @@ func (x *LogInfo) String() string {
 func (*LogInfo) ProtoMessage() {}
 
 func (x *LogInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[17]
+	mi := &file_flux_v1_log_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1235,7 @@ func (x *LogInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogInfo.ProtoReflect.Descriptor instead.
 func (*LogInfo) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{17}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LogInfo) GetLog() string {
@@ -1216,7 +1296,7 @@ type ListLogsResponse struct {
 
 func (x *ListLogsResponse) Reset() {
 	*x = ListLogsResponse{}
-	mi := &file_flux_v1_log_proto_msgTypes[18]
+	mi := &file_flux_v1_log_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1308,7 @@ func (x *ListLogsResponse) String() string {
 func (*ListLogsResponse) ProtoMessage() {}
 
 func (x *ListLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[18]
+	mi := &file_flux_v1_log_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1321,7 @@ func (x *ListLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLogsResponse.ProtoReflect.Descriptor instead.
 func (*ListLogsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{18}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListLogsResponse) GetLogs() []*LogInfo {
@@ -1262,7 +1342,7 @@ type SetRetentionRequest struct {
 
 func (x *SetRetentionRequest) Reset() {
 	*x = SetRetentionRequest{}
-	mi := &file_flux_v1_log_proto_msgTypes[19]
+	mi := &file_flux_v1_log_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1354,7 @@ func (x *SetRetentionRequest) String() string {
 func (*SetRetentionRequest) ProtoMessage() {}
 
 func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[19]
+	mi := &file_flux_v1_log_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1367,7 @@ func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionRequest.ProtoReflect.Descriptor instead.
 func (*SetRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{19}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetRetentionRequest) GetLog() string {
@@ -1312,7 +1392,7 @@ type SetRetentionResponse struct {
 
 func (x *SetRetentionResponse) Reset() {
 	*x = SetRetentionResponse{}
-	mi := &file_flux_v1_log_proto_msgTypes[20]
+	mi := &file_flux_v1_log_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1324,7 +1404,7 @@ func (x *SetRetentionResponse) String() string {
 func (*SetRetentionResponse) ProtoMessage() {}
 
 func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[20]
+	mi := &file_flux_v1_log_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1337,7 +1417,7 @@ func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionResponse.ProtoReflect.Descriptor instead.
 func (*SetRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{20}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{21}
 }
 
 type TruncateRequest struct {
@@ -1351,7 +1431,7 @@ type TruncateRequest struct {
 
 func (x *TruncateRequest) Reset() {
 	*x = TruncateRequest{}
-	mi := &file_flux_v1_log_proto_msgTypes[21]
+	mi := &file_flux_v1_log_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1443,7 @@ func (x *TruncateRequest) String() string {
 func (*TruncateRequest) ProtoMessage() {}
 
 func (x *TruncateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[21]
+	mi := &file_flux_v1_log_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1456,7 @@ func (x *TruncateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruncateRequest.ProtoReflect.Descriptor instead.
 func (*TruncateRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{21}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TruncateRequest) GetLog() string {
@@ -1401,7 +1481,7 @@ type TruncateResponse struct {
 
 func (x *TruncateResponse) Reset() {
 	*x = TruncateResponse{}
-	mi := &file_flux_v1_log_proto_msgTypes[22]
+	mi := &file_flux_v1_log_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1493,7 @@ func (x *TruncateResponse) String() string {
 func (*TruncateResponse) ProtoMessage() {}
 
 func (x *TruncateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_log_proto_msgTypes[22]
+	mi := &file_flux_v1_log_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1506,7 @@ func (x *TruncateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruncateResponse.ProtoReflect.Descriptor instead.
 func (*TruncateResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_log_proto_rawDescGZIP(), []int{22}
+	return file_flux_v1_log_proto_rawDescGZIP(), []int{23}
 }
 
 var File_flux_v1_log_proto protoreflect.FileDescriptor
@@ -1466,16 +1546,22 @@ const file_flux_v1_log_proto_rawDesc = "" +
 	"\vtransaction\x18\x01 \x01(\v2\x14.flux.v1.TransactionR\vtransaction\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\"5\n" +
 	"\x0eCommitResponse\x12#\n" +
-	"\rfirst_indexes\x18\x01 \x03(\x03R\ffirstIndexes\"\xab\x01\n" +
+	"\rfirst_indexes\x18\x01 \x03(\x03R\ffirstIndexes\"\xd9\x01\n" +
 	"\x0ePublishRequest\x12\x1a\n" +
 	"\bproducer\x18\x01 \x01(\fR\bproducer\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12)\n" +
 	"\x10answered_through\x18\x03 \x01(\x04R\x0fansweredThrough\x126\n" +
-	"\vtransaction\x18\x04 \x01(\v2\x14.flux.v1.TransactionR\vtransaction\"\x7f\n" +
+	"\vtransaction\x18\x04 \x01(\v2\x14.flux.v1.TransactionR\vtransaction\x12,\n" +
+	"\x06others\x18\x05 \x03(\v2\x14.flux.v1.TransactionR\x06others\"\xd7\x01\n" +
 	"\x0fPublishResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12#\n" +
 	"\rfirst_indexes\x18\x02 \x03(\x03R\ffirstIndexes\x12+\n" +
-	"\x05error\x18\x03 \x01(\v2\x15.flux.v1.PublishErrorR\x05error\"V\n" +
+	"\x05error\x18\x03 \x01(\v2\x15.flux.v1.PublishErrorR\x05error\x12\x16\n" +
+	"\x06others\x18\x04 \x01(\x05R\x06others\x12>\n" +
+	"\x0erefused_others\x18\x05 \x03(\v2\x17.flux.v1.PublishRefusalR\rrefusedOthers\"Y\n" +
+	"\x0ePublishRefusal\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x15.flux.v1.PublishErrorR\x05error\"V\n" +
 	"\fPublishError\x12,\n" +
 	"\x06detail\x18\x01 \x01(\v2\x14.flux.v1.ErrorDetailR\x06detail\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\xad\x01\n" +
@@ -1557,7 +1643,7 @@ func file_flux_v1_log_proto_rawDescGZIP() []byte {
 	return file_flux_v1_log_proto_rawDescData
 }
 
-var file_flux_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_flux_v1_log_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_flux_v1_log_proto_goTypes = []any{
 	(*AppendRequest)(nil),        // 0: flux.v1.AppendRequest
 	(*AppendResponse)(nil),       // 1: flux.v1.AppendResponse
@@ -1568,71 +1654,75 @@ var file_flux_v1_log_proto_goTypes = []any{
 	(*CommitResponse)(nil),       // 6: flux.v1.CommitResponse
 	(*PublishRequest)(nil),       // 7: flux.v1.PublishRequest
 	(*PublishResponse)(nil),      // 8: flux.v1.PublishResponse
-	(*PublishError)(nil),         // 9: flux.v1.PublishError
-	(*ReadRequest)(nil),          // 10: flux.v1.ReadRequest
-	(*ReadResponse)(nil),         // 11: flux.v1.ReadResponse
-	(*RequestRequest)(nil),       // 12: flux.v1.RequestRequest
-	(*RequestResponse)(nil),      // 13: flux.v1.RequestResponse
-	(*ResultsRequest)(nil),       // 14: flux.v1.ResultsRequest
-	(*ResultsResponse)(nil),      // 15: flux.v1.ResultsResponse
-	(*ListLogsRequest)(nil),      // 16: flux.v1.ListLogsRequest
-	(*LogInfo)(nil),              // 17: flux.v1.LogInfo
-	(*ListLogsResponse)(nil),     // 18: flux.v1.ListLogsResponse
-	(*SetRetentionRequest)(nil),  // 19: flux.v1.SetRetentionRequest
-	(*SetRetentionResponse)(nil), // 20: flux.v1.SetRetentionResponse
-	(*TruncateRequest)(nil),      // 21: flux.v1.TruncateRequest
-	(*TruncateResponse)(nil),     // 22: flux.v1.TruncateResponse
-	(*Message)(nil),              // 23: flux.v1.Message
-	(*SegmentRange)(nil),         // 24: flux.v1.SegmentRange
-	(*Position)(nil),             // 25: flux.v1.Position
-	(*EventAppend)(nil),          // 26: flux.v1.EventAppend
-	(*ValuePut)(nil),             // 27: flux.v1.ValuePut
-	(*SchedulePut)(nil),          // 28: flux.v1.SchedulePut
-	(*ErrorDetail)(nil),          // 29: flux.v1.ErrorDetail
-	(*Chunk)(nil),                // 30: flux.v1.Chunk
+	(*PublishRefusal)(nil),       // 9: flux.v1.PublishRefusal
+	(*PublishError)(nil),         // 10: flux.v1.PublishError
+	(*ReadRequest)(nil),          // 11: flux.v1.ReadRequest
+	(*ReadResponse)(nil),         // 12: flux.v1.ReadResponse
+	(*RequestRequest)(nil),       // 13: flux.v1.RequestRequest
+	(*RequestResponse)(nil),      // 14: flux.v1.RequestResponse
+	(*ResultsRequest)(nil),       // 15: flux.v1.ResultsRequest
+	(*ResultsResponse)(nil),      // 16: flux.v1.ResultsResponse
+	(*ListLogsRequest)(nil),      // 17: flux.v1.ListLogsRequest
+	(*LogInfo)(nil),              // 18: flux.v1.LogInfo
+	(*ListLogsResponse)(nil),     // 19: flux.v1.ListLogsResponse
+	(*SetRetentionRequest)(nil),  // 20: flux.v1.SetRetentionRequest
+	(*SetRetentionResponse)(nil), // 21: flux.v1.SetRetentionResponse
+	(*TruncateRequest)(nil),      // 22: flux.v1.TruncateRequest
+	(*TruncateResponse)(nil),     // 23: flux.v1.TruncateResponse
+	(*Message)(nil),              // 24: flux.v1.Message
+	(*SegmentRange)(nil),         // 25: flux.v1.SegmentRange
+	(*Position)(nil),             // 26: flux.v1.Position
+	(*EventAppend)(nil),          // 27: flux.v1.EventAppend
+	(*ValuePut)(nil),             // 28: flux.v1.ValuePut
+	(*SchedulePut)(nil),          // 29: flux.v1.SchedulePut
+	(*ErrorDetail)(nil),          // 30: flux.v1.ErrorDetail
+	(*Chunk)(nil),                // 31: flux.v1.Chunk
 }
 var file_flux_v1_log_proto_depIdxs = []int32{
-	23, // 0: flux.v1.AppendRequest.messages:type_name -> flux.v1.Message
-	23, // 1: flux.v1.LogAppend.messages:type_name -> flux.v1.Message
-	24, // 2: flux.v1.PositionUpdate.segments:type_name -> flux.v1.SegmentRange
-	25, // 3: flux.v1.PositionUpdate.if_position:type_name -> flux.v1.Position
+	24, // 0: flux.v1.AppendRequest.messages:type_name -> flux.v1.Message
+	24, // 1: flux.v1.LogAppend.messages:type_name -> flux.v1.Message
+	25, // 2: flux.v1.PositionUpdate.segments:type_name -> flux.v1.SegmentRange
+	26, // 3: flux.v1.PositionUpdate.if_position:type_name -> flux.v1.Position
 	2,  // 4: flux.v1.Transaction.appends:type_name -> flux.v1.LogAppend
 	3,  // 5: flux.v1.Transaction.positions:type_name -> flux.v1.PositionUpdate
-	26, // 6: flux.v1.Transaction.events:type_name -> flux.v1.EventAppend
-	27, // 7: flux.v1.Transaction.values:type_name -> flux.v1.ValuePut
-	28, // 8: flux.v1.Transaction.schedules:type_name -> flux.v1.SchedulePut
+	27, // 6: flux.v1.Transaction.events:type_name -> flux.v1.EventAppend
+	28, // 7: flux.v1.Transaction.values:type_name -> flux.v1.ValuePut
+	29, // 8: flux.v1.Transaction.schedules:type_name -> flux.v1.SchedulePut
 	4,  // 9: flux.v1.CommitRequest.transaction:type_name -> flux.v1.Transaction
 	4,  // 10: flux.v1.PublishRequest.transaction:type_name -> flux.v1.Transaction
-	9,  // 11: flux.v1.PublishResponse.error:type_name -> flux.v1.PublishError
-	29, // 12: flux.v1.PublishError.detail:type_name -> flux.v1.ErrorDetail
-	23, // 13: flux.v1.ReadResponse.messages:type_name -> flux.v1.Message
-	23, // 14: flux.v1.RequestRequest.message:type_name -> flux.v1.Message
-	23, // 15: flux.v1.RequestResponse.result:type_name -> flux.v1.Message
-	30, // 16: flux.v1.ResultsResponse.chunks:type_name -> flux.v1.Chunk
-	17, // 17: flux.v1.ListLogsResponse.logs:type_name -> flux.v1.LogInfo
-	0,  // 18: flux.v1.LogService.Append:input_type -> flux.v1.AppendRequest
-	5,  // 19: flux.v1.LogService.Commit:input_type -> flux.v1.CommitRequest
-	7,  // 20: flux.v1.LogService.Publish:input_type -> flux.v1.PublishRequest
-	10, // 21: flux.v1.LogService.Read:input_type -> flux.v1.ReadRequest
-	12, // 22: flux.v1.LogService.Request:input_type -> flux.v1.RequestRequest
-	14, // 23: flux.v1.LogService.Results:input_type -> flux.v1.ResultsRequest
-	16, // 24: flux.v1.LogService.ListLogs:input_type -> flux.v1.ListLogsRequest
-	19, // 25: flux.v1.LogService.SetRetention:input_type -> flux.v1.SetRetentionRequest
-	21, // 26: flux.v1.LogService.Truncate:input_type -> flux.v1.TruncateRequest
-	1,  // 27: flux.v1.LogService.Append:output_type -> flux.v1.AppendResponse
-	6,  // 28: flux.v1.LogService.Commit:output_type -> flux.v1.CommitResponse
-	8,  // 29: flux.v1.LogService.Publish:output_type -> flux.v1.PublishResponse
-	11, // 30: flux.v1.LogService.Read:output_type -> flux.v1.ReadResponse
-	13, // 31: flux.v1.LogService.Request:output_type -> flux.v1.RequestResponse
-	15, // 32: flux.v1.LogService.Results:output_type -> flux.v1.ResultsResponse
-	18, // 33: flux.v1.LogService.ListLogs:output_type -> flux.v1.ListLogsResponse
-	20, // 34: flux.v1.LogService.SetRetention:output_type -> flux.v1.SetRetentionResponse
-	22, // 35: flux.v1.LogService.Truncate:output_type -> flux.v1.TruncateResponse
-	27, // [27:36] is the sub-list for method output_type
-	18, // [18:27] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	4,  // 11: flux.v1.PublishRequest.others:type_name -> flux.v1.Transaction
+	10, // 12: flux.v1.PublishResponse.error:type_name -> flux.v1.PublishError
+	9,  // 13: flux.v1.PublishResponse.refused_others:type_name -> flux.v1.PublishRefusal
+	10, // 14: flux.v1.PublishRefusal.error:type_name -> flux.v1.PublishError
+	30, // 15: flux.v1.PublishError.detail:type_name -> flux.v1.ErrorDetail
+	24, // 16: flux.v1.ReadResponse.messages:type_name -> flux.v1.Message
+	24, // 17: flux.v1.RequestRequest.message:type_name -> flux.v1.Message
+	24, // 18: flux.v1.RequestResponse.result:type_name -> flux.v1.Message
+	31, // 19: flux.v1.ResultsResponse.chunks:type_name -> flux.v1.Chunk
+	18, // 20: flux.v1.ListLogsResponse.logs:type_name -> flux.v1.LogInfo
+	0,  // 21: flux.v1.LogService.Append:input_type -> flux.v1.AppendRequest
+	5,  // 22: flux.v1.LogService.Commit:input_type -> flux.v1.CommitRequest
+	7,  // 23: flux.v1.LogService.Publish:input_type -> flux.v1.PublishRequest
+	11, // 24: flux.v1.LogService.Read:input_type -> flux.v1.ReadRequest
+	13, // 25: flux.v1.LogService.Request:input_type -> flux.v1.RequestRequest
+	15, // 26: flux.v1.LogService.Results:input_type -> flux.v1.ResultsRequest
+	17, // 27: flux.v1.LogService.ListLogs:input_type -> flux.v1.ListLogsRequest
+	20, // 28: flux.v1.LogService.SetRetention:input_type -> flux.v1.SetRetentionRequest
+	22, // 29: flux.v1.LogService.Truncate:input_type -> flux.v1.TruncateRequest
+	1,  // 30: flux.v1.LogService.Append:output_type -> flux.v1.AppendResponse
+	6,  // 31: flux.v1.LogService.Commit:output_type -> flux.v1.CommitResponse
+	8,  // 32: flux.v1.LogService.Publish:output_type -> flux.v1.PublishResponse
+	12, // 33: flux.v1.LogService.Read:output_type -> flux.v1.ReadResponse
+	14, // 34: flux.v1.LogService.Request:output_type -> flux.v1.RequestResponse
+	16, // 35: flux.v1.LogService.Results:output_type -> flux.v1.ResultsResponse
+	19, // 36: flux.v1.LogService.ListLogs:output_type -> flux.v1.ListLogsResponse
+	21, // 37: flux.v1.LogService.SetRetention:output_type -> flux.v1.SetRetentionResponse
+	23, // 38: flux.v1.LogService.Truncate:output_type -> flux.v1.TruncateResponse
+	30, // [30:39] is the sub-list for method output_type
+	21, // [21:30] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_log_proto_init() }
@@ -1645,18 +1735,18 @@ func file_flux_v1_log_proto_init() {
 	file_flux_v1_message_proto_init()
 	file_flux_v1_schedule_proto_init()
 	file_flux_v1_log_proto_msgTypes[2].OneofWrappers = []any{}
-	file_flux_v1_log_proto_msgTypes[10].OneofWrappers = []any{
+	file_flux_v1_log_proto_msgTypes[11].OneofWrappers = []any{
 		(*ReadRequest_MinIndex)(nil),
 		(*ReadRequest_Since)(nil),
 	}
-	file_flux_v1_log_proto_msgTypes[14].OneofWrappers = []any{}
+	file_flux_v1_log_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flux_v1_log_proto_rawDesc), len(file_flux_v1_log_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
