@@ -145,6 +145,28 @@ func TestRequestsMeanTheSameInCBOR(t *testing.T) {
 	}
 }
 
+// What the library of the clients writes is read as what it was written from.
+func TestCBORAsClientsWriteItIsRead(t *testing.T) {
+	t.Parallel()
+	lines := frames(t, "testdata/cbor")
+	for i := 0; i+1 < len(lines); i += 2 {
+		inJSON, err := new(Decoder).Requests([]byte(lines[i]))
+		if err != nil {
+			t.Fatalf("%s: %v", lines[i], err)
+		}
+		decoder := Decoder{Format: CBOR}
+		inCBOR, err := decoder.Requests(unhex(t, lines[i+1]))
+		if err != nil || len(inCBOR) != len(inJSON) {
+			t.Fatalf("%s: %d requests, %v", lines[i], len(inCBOR), err)
+		}
+		for j := range inJSON {
+			if want, got := show(t, inJSON[j]), show(t, inCBOR[j]); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		}
+	}
+}
+
 // A result means the same in JSON and in CBOR.
 func TestResultsMeanTheSameInCBOR(t *testing.T) {
 	t.Parallel()
