@@ -34,7 +34,7 @@
 // read no further once its outbox is full. A socket whose other end vanished is found by pings. A socket that closes gives
 // its results to another socket of its client, and its trackers lose their segments at once; what it still has under way
 // in the engine finishes. A client that never hears of the end of a command sends it again, with the same number; see
-// history for how that is told from a client that began to count anew.
+// history for how that is told from a client that began to count anew, and past for what came before a restart.
 //
 // Source: docs/protocol/capacitor.md.
 package capacitor

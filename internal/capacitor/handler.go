@@ -74,15 +74,23 @@ func (o Options) withDefaults() Options {
 type Handler struct {
 	Options
 	registry registry
+	past     *past
+	// started is when the handler was made.
+	started time.Time
 	// ctx ends when sockets are to be closed.
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// New returns a handler. Its Run must be called once.
+// New returns a handler. Its Run must be called once. Create it before the first transaction.
 func New(o Options) *Handler {
 	h := &Handler{Options: o.withDefaults()}
 	h.registry.init()
+	h.started = h.Clock()
+	var err error
+	if h.past, err = newPast(h.Engine, h.Logs); err != nil {
+		h.Logger.Warn("capacitor: commands that are sent again may take effect twice", "error", err)
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -102,7 +110,11 @@ func (h *Handler) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ticker.C:
-			h.registry.forget(h.Clock())
+			now := h.Clock()
+			h.registry.forget(now)
+			if now.Sub(h.started) > idleTime {
+				h.past.forget()
+			}
 		case <-ctx.Done():
 			h.shutdown()
 			return nil

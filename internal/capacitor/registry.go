@@ -55,7 +55,7 @@ func (r *registry) add(s *socket) bool {
 		r.mu.clients[key] = c
 	}
 	if c.peers[s.endpoint] == nil {
-		c.peers[s.endpoint] = new(peers)
+		c.peers[s.endpoint] = &peers{since: s.handler.Clock()}
 	}
 	s.client, s.peers = c, c.peers[s.endpoint]
 	c.sockets++
@@ -108,6 +108,8 @@ func (r *registry) closing() bool {
 // sent over one may be sent again over another.
 type peers struct {
 	history history
+	// since is when the first of them opened.
+	since time.Time
 	mu      struct {
 		sync.Mutex
 		open []*socket

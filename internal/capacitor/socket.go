@@ -199,6 +199,10 @@ func (s *socket) handle(requests []wire.Request) {
 		if !s.begin(base) {
 			continue
 		}
+		if s.cameBefore(r) {
+			s.endWith(base, succeeded)
+			continue
+		}
 		if err := s.service.handle(r); err != nil {
 			s.end(base, err)
 		}
