@@ -110,7 +110,7 @@ type peers struct {
 	history history
 	// since is when the first of them opened.
 	since time.Time
-	mu      struct {
+	mu    struct {
 		sync.Mutex
 		open []*socket
 	}
