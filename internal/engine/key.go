@@ -28,6 +28,16 @@ const (
 	FamilyValue         Family = 'k'
 	FamilySchedule      Family = 's'
 	FamilyDue           Family = 'd'
+
+	FamilyExecution  Family = 'x'
+	FamilySummary    Family = 'y'
+	FamilyRecord     Family = 'z'
+	FamilyPosting    Family = 'w'
+	FamilyArrival    Family = 'q'
+	FamilyIssue      Family = 'g'
+	FamilyIssueOrder Family = 'j'
+	FamilyLease      Family = 'l'
+	FamilyRecording  Family = 't'
 )
 
 // part is how one component of a key is written.
@@ -64,6 +74,16 @@ var layouts = []layout{
 	{FamilyValue, "value", []part{partRest}, []string{"key"}, "[value](#value)"},
 	{FamilySchedule, "schedule", []part{partRest}, []string{"schedule id"}, "[due time](#schedules)"},
 	{FamilyDue, "due", []part{partUint64, partRest}, []string{"due time", "schedule id"}, "[block](block.md) of one message"},
+
+	{FamilyExecution, "execution", []part{partBytes}, []string{"execution id"}, "[place](#executions)"},
+	{FamilySummary, "summary", []part{partUint64}, []string{"place"}, "[summary](#executions)"},
+	{FamilyRecord, "record", []part{partUint64}, []string{"place"}, "[record](recording.md)"},
+	{FamilyPosting, "posting", []part{partText, partUint64}, []string{"term", "place"}, "nothing"},
+	{FamilyArrival, "arrival", []part{partUint64}, []string{"arrival"}, "[place](#executions)"},
+	{FamilyIssue, "issue", []part{partRest}, []string{"fingerprint"}, "[issue](#issues)"},
+	{FamilyIssueOrder, "issue order", []part{partUint64, partRest}, []string{"last seen", "fingerprint"}, "nothing"},
+	{FamilyLease, "lease", []part{partBytes}, []string{"execution id"}, "[lease](#leases)"},
+	{FamilyRecording, "recording", nil, nil, "[totals](#executions)"},
 }
 
 func layoutOf(f Family) (layout, bool) {

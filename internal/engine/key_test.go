@@ -28,6 +28,15 @@ var exampleKeys = []Key{
 	{Namespace: ns, Family: FamilyValue, Rest: "prices/tea"},
 	{Namespace: ns, Family: FamilySchedule, Rest: "feedback-7"},
 	{Namespace: ns, Family: FamilyDue, Number: 1756900800000, Rest: "feedback-7"},
+	{Namespace: ns, Family: FamilyExecution, Bytes: []byte("0123456789abcdef")},
+	{Namespace: ns, Family: FamilySummary, Number: ^uint64(1756900800000<<16 | 0x3031)},
+	{Namespace: ns, Family: FamilyRecord, Number: ^uint64(1756900800000<<16 | 0x3031)},
+	{Namespace: ns, Family: FamilyPosting, Text: "vpayments", Number: ^uint64(1756900800000<<16 | 0x3031)},
+	{Namespace: ns, Family: FamilyArrival, Number: 7},
+	{Namespace: ns, Family: FamilyIssue, Rest: "a3f0c29e5b7d1184"},
+	{Namespace: ns, Family: FamilyIssueOrder, Number: ^uint64(1756900800000), Rest: "a3f0c29e5b7d1184"},
+	{Namespace: ns, Family: FamilyLease, Bytes: []byte("0123456789abcdef")},
+	{Namespace: ns, Family: FamilyRecording},
 }
 
 // partNames says how a part is written, as docs/format/keys.md has it.

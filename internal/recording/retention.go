@@ -1,0 +1,154 @@
+package recording
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/message"
+)
+
+// ErrBadRetention is returned for limits that cannot be.
+var ErrBadRetention = errors.New("bad retention")
+
+// Unlimited is the limit that nothing reaches.
+const Unlimited = -1
+
+// Retention says how much is kept of the executions that are not pinned. 0 is the default of a limit.
+type Retention struct {
+	// Seconds since it was recorded. Defaults to 30 days.
+	Seconds int64
+	// Executions is their number. Defaults to Unlimited.
+	Executions int64
+	// Bytes of records. Defaults to 10 GiB.
+	Bytes int64
+}
+
+// defaultRetention is what is in effect where nothing was set.
+var defaultRetention = Retention{Seconds: 30 * 24 * 60 * 60, Executions: Unlimited, Bytes: 10 << 30}
+
+const maxSeconds = 250 * 365 * 24 * 60 * 60
+
+// Validate returns ErrBadRetention for limits that cannot be.
+func (r Retention) Validate() error {
+	switch {
+	case r.Seconds < Unlimited || r.Seconds > maxSeconds:
+		return fmt.Errorf("%w: %d seconds: use 1 to %d, 0 for the default, or -1 for ever", ErrBadRetention, r.Seconds, maxSeconds)
+	case r.Executions < Unlimited:
+		return fmt.Errorf("%w: %d executions: use 1 or more, 0 for the default, or -1 for no limit", ErrBadRetention, r.Executions)
+	case r.Bytes < Unlimited:
+		return fmt.Errorf("%w: %d bytes: use 1 or more, 0 for the default, or -1 for no limit", ErrBadRetention, r.Bytes)
+	}
+	return nil
+}
+
+func (r Retention) withDefaults() Retention {
+	if r.Seconds == 0 {
+		r.Seconds = defaultRetention.Seconds
+	}
+	if r.Executions == 0 {
+		r.Executions = defaultRetention.Executions
+	}
+	if r.Bytes == 0 {
+		r.Bytes = defaultRetention.Bytes
+	}
+	return r
+}
+
+// SetRetention is the operation that sets how much is kept in a namespace. It removes nothing itself: see Executions.Expire.
+type SetRetention struct{ Retention Retention }
+
+// SizeBytes implements engine.Operation.
+func (s *SetRetention) SizeBytes() int { return leaseOverhead }
+
+// Apply implements engine.Operation.
+func (s *SetRetention) Apply(tx *engine.Tx) error {
+	if err := s.Retention.Validate(); err != nil {
+		return err
+	}
+	t, err := readTotals(tx)
+	if err != nil {
+		return err
+	}
+	t.retention = s.Retention
+	t.write(tx)
+	return nil
+}
+
+const (
+	// expireBatch is how many executions one transaction removes.
+	expireBatch = 128
+	// expireLook is how many arrivals are looked at for it, more than expireBatch only where many are pinned.
+	expireLook = 10_000
+)
+
+// Expire removes what is beyond the retention of a namespace, those that came first at first, and returns how many.
+func (x *Executions) Expire(ctx context.Context, ns message.Namespace, now time.Time) (removed int, err error) {
+	for after, done := uint64(0), false; !done && err == nil; {
+		var batch []engine.Operation
+		batch, after, done, err = x.expired(ns, now, after)
+		if err != nil || len(batch) == 0 {
+			continue
+		}
+		err = x.engine.Propose(ctx, &engine.Transaction{Namespace: ns, Operations: batch})
+		if errors.Is(err, engine.ErrConflict) {
+			return removed, nil // one has just been recorded anew; the next round sees it as it is
+		}
+		for _, op := range batch {
+			if err == nil && op.(*Remove).Removed {
+				removed++
+			}
+		}
+	}
+	return removed, err
+}
+
+// expired returns operations that remove what is beyond the retention, of what came after an arrival, and the arrival after
+// which to go on. It is done when there is nothing more to remove.
+func (x *Executions) expired(ns message.Namespace, now time.Time, after uint64) (batch []engine.Operation, last uint64, done bool, err error) {
+	view := x.engine.View()
+	defer view.Close()
+	r := reader{view, ns}
+	t, err := r.totals()
+	if err != nil || t.executions == 0 {
+		return nil, after, true, err
+	}
+	end := engine.PrefixEnd(engine.AppendKey(nil, ns, engine.FamilyArrival))
+	it, err := view.Scan(append(arrivalKey(ns, after), 0), end)
+	if err != nil {
+		return nil, after, true, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for looked := 0; looked < expireLook && len(batch) < expireBatch; looked++ {
+		if !it.Next() {
+			return batch, last, true, nil
+		}
+		item, at, err := r.arrivalItem(it)
+		if err != nil {
+			return nil, after, true, err
+		}
+		if last = item.Arrival; item.Pinned {
+			continue
+		}
+		if !t.exceeded(item.Recorded, now) {
+			return batch, last, true, nil
+		}
+		remove, err := r.newRemove(at)
+		if err != nil {
+			return nil, after, true, err
+		}
+		batch = append(batch, remove)
+		t.add(item, -1)
+	}
+	return batch, last, false, nil
+}
+
+// exceeded says that what was recorded first, at a time, is beyond the retention.
+func (t *totals) exceeded(recorded int64, now time.Time) bool {
+	limit := t.retention.withDefaults()
+	return limit.Seconds != Unlimited && now.UnixMilli()-recorded > limit.Seconds*1000 ||
+		limit.Executions != Unlimited && t.executions > uint64(limit.Executions) ||
+		limit.Bytes != Unlimited && t.bytes > uint64(limit.Bytes)
+}
