@@ -215,25 +215,29 @@ type ExecutionSummary struct {
 	// Whether it ended, and not well.
 	Failed     bool  `protobuf:"varint,19,opt,name=failed,proto3" json:"failed,omitempty"`
 	HttpStatus int32 `protobuf:"varint,20,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
-	// Class, type and message of its error.
+	// Class and message of its error, the latter at most 200 bytes of its first line.
 	ErrorClass string `protobuf:"bytes,21,opt,name=error_class,json=errorClass,proto3" json:"error_class,omitempty"`
-	ErrorType  string `protobuf:"bytes,22,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"`
-	Error      string `protobuf:"bytes,23,opt,name=error,proto3" json:"error,omitempty"`
+	Error      string `protobuf:"bytes,22,opt,name=error,proto3" json:"error,omitempty"`
 	// Name of the issue that the failure belongs to.
-	Fingerprint string `protobuf:"bytes,24,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Fingerprint string `protobuf:"bytes,23,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// "full", "partial" or "none".
-	Replayable string `protobuf:"bytes,25,opt,name=replayable,proto3" json:"replayable,omitempty"`
+	Replayable string `protobuf:"bytes,24,opt,name=replayable,proto3" json:"replayable,omitempty"`
 	// Why it was kept: "failed", "slow", "sampled", "asked", "new-code".
-	Kept string `protobuf:"bytes,26,opt,name=kept,proto3" json:"kept,omitempty"`
-	// How many operations and log lines there are.
-	Checkpoints int64 `protobuf:"varint,27,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	Kept string `protobuf:"bytes,25,opt,name=kept,proto3" json:"kept,omitempty"`
+	// How many operations there are, how many of them may have taken effect or not, and how many log lines.
+	Checkpoints int64 `protobuf:"varint,26,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	InDoubt     int64 `protobuf:"varint,27,opt,name=in_doubt,json=inDoubt,proto3" json:"in_doubt,omitempty"`
 	Logs        int64 `protobuf:"varint,28,opt,name=logs,proto3" json:"logs,omitempty"`
 	// Bytes of the record.
 	Size   int64 `protobuf:"varint,29,opt,name=size,proto3" json:"size,omitempty"`
 	Pinned bool  `protobuf:"varint,30,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// When it was recorded, in milliseconds since the Unix epoch, and its place in the order of TailExecutions.
-	Recorded      int64 `protobuf:"varint,31,opt,name=recorded,proto3" json:"recorded,omitempty"`
-	Arrival       int64 `protobuf:"varint,32,opt,name=arrival,proto3" json:"arrival,omitempty"`
+	Recorded int64 `protobuf:"varint,31,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	Arrival  int64 `protobuf:"varint,32,opt,name=arrival,proto3" json:"arrival,omitempty"`
+	// The program had changes beyond commit.
+	Dirty bool `protobuf:"varint,33,opt,name=dirty,proto3" json:"dirty,omitempty"`
+	// Messages and executions before and after it.
+	Links         []*ExecutionLink `protobuf:"bytes,34,rep,name=links,proto3" json:"links,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,13 +419,6 @@ func (x *ExecutionSummary) GetErrorClass() string {
 	return ""
 }
 
-func (x *ExecutionSummary) GetErrorType() string {
-	if x != nil {
-		return x.ErrorType
-	}
-	return ""
-}
-
 func (x *ExecutionSummary) GetError() string {
 	if x != nil {
 		return x.Error
@@ -453,6 +450,13 @@ func (x *ExecutionSummary) GetKept() string {
 func (x *ExecutionSummary) GetCheckpoints() int64 {
 	if x != nil {
 		return x.Checkpoints
+	}
+	return 0
+}
+
+func (x *ExecutionSummary) GetInDoubt() int64 {
+	if x != nil {
+		return x.InDoubt
 	}
 	return 0
 }
@@ -492,6 +496,98 @@ func (x *ExecutionSummary) GetArrival() int64 {
 	return 0
 }
 
+func (x *ExecutionSummary) GetDirty() bool {
+	if x != nil {
+		return x.Dirty
+	}
+	return false
+}
+
+func (x *ExecutionSummary) GetLinks() []*ExecutionLink {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+// ExecutionLink ties an execution to a message or to another execution.
+type ExecutionLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "cause" or "effect".
+	Kind          string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Execution     string `protobuf:"bytes,2,opt,name=execution,proto3" json:"execution,omitempty"`
+	Log           string `protobuf:"bytes,3,opt,name=log,proto3" json:"log,omitempty"`
+	Index         int64  `protobuf:"varint,4,opt,name=index,proto3" json:"index,omitempty"`
+	MessageId     string `protobuf:"bytes,5,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionLink) Reset() {
+	*x = ExecutionLink{}
+	mi := &file_flux_v1_execution_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionLink) ProtoMessage() {}
+
+func (x *ExecutionLink) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionLink.ProtoReflect.Descriptor instead.
+func (*ExecutionLink) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ExecutionLink) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ExecutionLink) GetExecution() string {
+	if x != nil {
+		return x.Execution
+	}
+	return ""
+}
+
+func (x *ExecutionLink) GetLog() string {
+	if x != nil {
+		return x.Log
+	}
+	return ""
+}
+
+func (x *ExecutionLink) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ExecutionLink) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
 type GetExecutionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, or at least 4 digits of its beginning that only this execution has.
@@ -506,7 +602,7 @@ type GetExecutionRequest struct {
 
 func (x *GetExecutionRequest) Reset() {
 	*x = GetExecutionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[4]
+	mi := &file_flux_v1_execution_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +614,7 @@ func (x *GetExecutionRequest) String() string {
 func (*GetExecutionRequest) ProtoMessage() {}
 
 func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[4]
+	mi := &file_flux_v1_execution_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +627,7 @@ func (x *GetExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRequest.ProtoReflect.Descriptor instead.
 func (*GetExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{4}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetExecutionRequest) GetId() string {
@@ -570,7 +666,7 @@ type GetExecutionResponse struct {
 
 func (x *GetExecutionResponse) Reset() {
 	*x = GetExecutionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[5]
+	mi := &file_flux_v1_execution_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +678,7 @@ func (x *GetExecutionResponse) String() string {
 func (*GetExecutionResponse) ProtoMessage() {}
 
 func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[5]
+	mi := &file_flux_v1_execution_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +691,7 @@ func (x *GetExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionResponse.ProtoReflect.Descriptor instead.
 func (*GetExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{5}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetExecutionResponse) GetSummary() *ExecutionSummary {
@@ -654,19 +750,21 @@ type ExecutionFilter struct {
 	Parent   string `protobuf:"bytes,14,opt,name=parent,proto3" json:"parent,omitempty"`
 	Root     string `protobuf:"bytes,15,opt,name=root,proto3" json:"root,omitempty"`
 	Relation string `protobuf:"bytes,16,opt,name=relation,proto3" json:"relation,omitempty"`
-	// Id of a message that caused it.
+	// Id of a message that caused it, or that it caused.
 	MessageId string `protobuf:"bytes,17,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
 	// What set it off.
-	Kind          string `protobuf:"bytes,18,opt,name=kind,proto3" json:"kind,omitempty"`
-	Instance      string `protobuf:"bytes,19,opt,name=instance,proto3" json:"instance,omitempty"`
-	Pinned        bool   `protobuf:"varint,20,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Kind     string `protobuf:"bytes,18,opt,name=kind,proto3" json:"kind,omitempty"`
+	Instance string `protobuf:"bytes,19,opt,name=instance,proto3" json:"instance,omitempty"`
+	Pinned   bool   `protobuf:"varint,20,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	// Whole id of an execution that it caused or that caused it, in this service or in another.
+	Linked        string `protobuf:"bytes,21,opt,name=linked,proto3" json:"linked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecutionFilter) Reset() {
 	*x = ExecutionFilter{}
-	mi := &file_flux_v1_execution_proto_msgTypes[6]
+	mi := &file_flux_v1_execution_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +776,7 @@ func (x *ExecutionFilter) String() string {
 func (*ExecutionFilter) ProtoMessage() {}
 
 func (x *ExecutionFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[6]
+	mi := &file_flux_v1_execution_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +789,7 @@ func (x *ExecutionFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionFilter.ProtoReflect.Descriptor instead.
 func (*ExecutionFilter) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{6}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExecutionFilter) GetStatus() string {
@@ -834,6 +932,13 @@ func (x *ExecutionFilter) GetPinned() bool {
 	return false
 }
 
+func (x *ExecutionFilter) GetLinked() string {
+	if x != nil {
+		return x.Linked
+	}
+	return ""
+}
+
 type ListExecutionsRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *ExecutionFilter       `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -847,7 +952,7 @@ type ListExecutionsRequest struct {
 
 func (x *ListExecutionsRequest) Reset() {
 	*x = ListExecutionsRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[7]
+	mi := &file_flux_v1_execution_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +964,7 @@ func (x *ListExecutionsRequest) String() string {
 func (*ListExecutionsRequest) ProtoMessage() {}
 
 func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[7]
+	mi := &file_flux_v1_execution_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +977,7 @@ func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*ListExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{7}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListExecutionsRequest) GetFilter() *ExecutionFilter {
@@ -910,7 +1015,7 @@ type ListExecutionsResponse struct {
 
 func (x *ListExecutionsResponse) Reset() {
 	*x = ListExecutionsResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[8]
+	mi := &file_flux_v1_execution_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +1027,7 @@ func (x *ListExecutionsResponse) String() string {
 func (*ListExecutionsResponse) ProtoMessage() {}
 
 func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[8]
+	mi := &file_flux_v1_execution_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +1040,7 @@ func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*ListExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{8}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListExecutionsResponse) GetExecutions() []*ExecutionSummary {
@@ -972,7 +1077,7 @@ type TailExecutionsRequest struct {
 
 func (x *TailExecutionsRequest) Reset() {
 	*x = TailExecutionsRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[9]
+	mi := &file_flux_v1_execution_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1089,7 @@ func (x *TailExecutionsRequest) String() string {
 func (*TailExecutionsRequest) ProtoMessage() {}
 
 func (x *TailExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[9]
+	mi := &file_flux_v1_execution_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1102,7 @@ func (x *TailExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*TailExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{9}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TailExecutionsRequest) GetFilter() *ExecutionFilter {
@@ -1032,7 +1137,7 @@ type TailExecutionsResponse struct {
 
 func (x *TailExecutionsResponse) Reset() {
 	*x = TailExecutionsResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[10]
+	mi := &file_flux_v1_execution_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1149,7 @@ func (x *TailExecutionsResponse) String() string {
 func (*TailExecutionsResponse) ProtoMessage() {}
 
 func (x *TailExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[10]
+	mi := &file_flux_v1_execution_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1162,7 @@ func (x *TailExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*TailExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{10}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TailExecutionsResponse) GetExecutions() []*ExecutionSummary {
@@ -1084,7 +1189,7 @@ type DeleteExecutionsRequest struct {
 
 func (x *DeleteExecutionsRequest) Reset() {
 	*x = DeleteExecutionsRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[11]
+	mi := &file_flux_v1_execution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1201,7 @@ func (x *DeleteExecutionsRequest) String() string {
 func (*DeleteExecutionsRequest) ProtoMessage() {}
 
 func (x *DeleteExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[11]
+	mi := &file_flux_v1_execution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1214,7 @@ func (x *DeleteExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{11}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteExecutionsRequest) GetIds() []string {
@@ -1131,7 +1236,7 @@ type DeleteExecutionsResponse struct {
 
 func (x *DeleteExecutionsResponse) Reset() {
 	*x = DeleteExecutionsResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[12]
+	mi := &file_flux_v1_execution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1248,7 @@ func (x *DeleteExecutionsResponse) String() string {
 func (*DeleteExecutionsResponse) ProtoMessage() {}
 
 func (x *DeleteExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[12]
+	mi := &file_flux_v1_execution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1261,7 @@ func (x *DeleteExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{12}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteExecutionsResponse) GetDeleted() []string {
@@ -1185,7 +1290,7 @@ type PinExecutionRequest struct {
 
 func (x *PinExecutionRequest) Reset() {
 	*x = PinExecutionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[13]
+	mi := &file_flux_v1_execution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1302,7 @@ func (x *PinExecutionRequest) String() string {
 func (*PinExecutionRequest) ProtoMessage() {}
 
 func (x *PinExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[13]
+	mi := &file_flux_v1_execution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1315,7 @@ func (x *PinExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinExecutionRequest.ProtoReflect.Descriptor instead.
 func (*PinExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{13}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PinExecutionRequest) GetId() string {
@@ -1238,7 +1343,7 @@ type PinExecutionResponse struct {
 
 func (x *PinExecutionResponse) Reset() {
 	*x = PinExecutionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[14]
+	mi := &file_flux_v1_execution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1355,7 @@ func (x *PinExecutionResponse) String() string {
 func (*PinExecutionResponse) ProtoMessage() {}
 
 func (x *PinExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[14]
+	mi := &file_flux_v1_execution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1368,7 @@ func (x *PinExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinExecutionResponse.ProtoReflect.Descriptor instead.
 func (*PinExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{14}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PinExecutionResponse) GetSummary() *ExecutionSummary {
@@ -1285,7 +1390,8 @@ type Issue struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Fingerprint string                 `protobuf:"bytes,1,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	Title       string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
-	Service     string                 `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// Services in which it was seen, at most 8.
+	Services []string `protobuf:"bytes,3,rep,name=services,proto3" json:"services,omitempty"`
 	// "open", "resolved", or "regressed" when it was seen after it had been resolved.
 	Status string `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
 	Count  int64  `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
@@ -1305,7 +1411,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_flux_v1_execution_proto_msgTypes[15]
+	mi := &file_flux_v1_execution_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1423,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[15]
+	mi := &file_flux_v1_execution_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1436,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{15}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Issue) GetFingerprint() string {
@@ -1347,11 +1453,11 @@ func (x *Issue) GetTitle() string {
 	return ""
 }
 
-func (x *Issue) GetService() string {
+func (x *Issue) GetServices() []string {
 	if x != nil {
-		return x.Service
+		return x.Services
 	}
-	return ""
+	return nil
 }
 
 func (x *Issue) GetStatus() string {
@@ -1425,7 +1531,7 @@ type ListIssuesRequest struct {
 
 func (x *ListIssuesRequest) Reset() {
 	*x = ListIssuesRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[16]
+	mi := &file_flux_v1_execution_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1543,7 @@ func (x *ListIssuesRequest) String() string {
 func (*ListIssuesRequest) ProtoMessage() {}
 
 func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[16]
+	mi := &file_flux_v1_execution_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1556,7 @@ func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesRequest.ProtoReflect.Descriptor instead.
 func (*ListIssuesRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{16}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListIssuesRequest) GetStatus() string {
@@ -1493,7 +1599,7 @@ type ListIssuesResponse struct {
 
 func (x *ListIssuesResponse) Reset() {
 	*x = ListIssuesResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[17]
+	mi := &file_flux_v1_execution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1611,7 @@ func (x *ListIssuesResponse) String() string {
 func (*ListIssuesResponse) ProtoMessage() {}
 
 func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[17]
+	mi := &file_flux_v1_execution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1624,7 @@ func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesResponse.ProtoReflect.Descriptor instead.
 func (*ListIssuesResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListIssuesResponse) GetIssues() []*Issue {
@@ -1545,7 +1651,7 @@ type GetIssueRequest struct {
 
 func (x *GetIssueRequest) Reset() {
 	*x = GetIssueRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[18]
+	mi := &file_flux_v1_execution_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1663,7 @@ func (x *GetIssueRequest) String() string {
 func (*GetIssueRequest) ProtoMessage() {}
 
 func (x *GetIssueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[18]
+	mi := &file_flux_v1_execution_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1676,7 @@ func (x *GetIssueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIssueRequest.ProtoReflect.Descriptor instead.
 func (*GetIssueRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetIssueRequest) GetFingerprint() string {
@@ -1589,7 +1695,7 @@ type GetIssueResponse struct {
 
 func (x *GetIssueResponse) Reset() {
 	*x = GetIssueResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[19]
+	mi := &file_flux_v1_execution_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1707,7 @@ func (x *GetIssueResponse) String() string {
 func (*GetIssueResponse) ProtoMessage() {}
 
 func (x *GetIssueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[19]
+	mi := &file_flux_v1_execution_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1720,7 @@ func (x *GetIssueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIssueResponse.ProtoReflect.Descriptor instead.
 func (*GetIssueResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetIssueResponse) GetIssue() *Issue {
@@ -1636,7 +1742,7 @@ type ResolveIssueRequest struct {
 
 func (x *ResolveIssueRequest) Reset() {
 	*x = ResolveIssueRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[20]
+	mi := &file_flux_v1_execution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1754,7 @@ func (x *ResolveIssueRequest) String() string {
 func (*ResolveIssueRequest) ProtoMessage() {}
 
 func (x *ResolveIssueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[20]
+	mi := &file_flux_v1_execution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1767,7 @@ func (x *ResolveIssueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveIssueRequest.ProtoReflect.Descriptor instead.
 func (*ResolveIssueRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ResolveIssueRequest) GetFingerprint() string {
@@ -1687,7 +1793,7 @@ type ResolveIssueResponse struct {
 
 func (x *ResolveIssueResponse) Reset() {
 	*x = ResolveIssueResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[21]
+	mi := &file_flux_v1_execution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1805,7 @@ func (x *ResolveIssueResponse) String() string {
 func (*ResolveIssueResponse) ProtoMessage() {}
 
 func (x *ResolveIssueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[21]
+	mi := &file_flux_v1_execution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1818,7 @@ func (x *ResolveIssueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveIssueResponse.ProtoReflect.Descriptor instead.
 func (*ResolveIssueResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResolveIssueResponse) GetIssue() *Issue {
@@ -1737,7 +1843,7 @@ type ExecutionRetention struct {
 
 func (x *ExecutionRetention) Reset() {
 	*x = ExecutionRetention{}
-	mi := &file_flux_v1_execution_proto_msgTypes[22]
+	mi := &file_flux_v1_execution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1749,7 +1855,7 @@ func (x *ExecutionRetention) String() string {
 func (*ExecutionRetention) ProtoMessage() {}
 
 func (x *ExecutionRetention) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[22]
+	mi := &file_flux_v1_execution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1762,7 +1868,7 @@ func (x *ExecutionRetention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionRetention.ProtoReflect.Descriptor instead.
 func (*ExecutionRetention) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExecutionRetention) GetSeconds() int64 {
@@ -1794,7 +1900,7 @@ type GetExecutionRetentionRequest struct {
 
 func (x *GetExecutionRetentionRequest) Reset() {
 	*x = GetExecutionRetentionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[23]
+	mi := &file_flux_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1912,7 @@ func (x *GetExecutionRetentionRequest) String() string {
 func (*GetExecutionRetentionRequest) ProtoMessage() {}
 
 func (x *GetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[23]
+	mi := &file_flux_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1925,7 @@ func (x *GetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRetentionRequest.ProtoReflect.Descriptor instead.
 func (*GetExecutionRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 type GetExecutionRetentionResponse struct {
@@ -1835,7 +1941,7 @@ type GetExecutionRetentionResponse struct {
 
 func (x *GetExecutionRetentionResponse) Reset() {
 	*x = GetExecutionRetentionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[24]
+	mi := &file_flux_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +1953,7 @@ func (x *GetExecutionRetentionResponse) String() string {
 func (*GetExecutionRetentionResponse) ProtoMessage() {}
 
 func (x *GetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[24]
+	mi := &file_flux_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +1966,7 @@ func (x *GetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRetentionResponse.ProtoReflect.Descriptor instead.
 func (*GetExecutionRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetExecutionRetentionResponse) GetRetention() *ExecutionRetention {
@@ -1901,7 +2007,7 @@ type SetExecutionRetentionRequest struct {
 
 func (x *SetExecutionRetentionRequest) Reset() {
 	*x = SetExecutionRetentionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[25]
+	mi := &file_flux_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2019,7 @@ func (x *SetExecutionRetentionRequest) String() string {
 func (*SetExecutionRetentionRequest) ProtoMessage() {}
 
 func (x *SetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[25]
+	mi := &file_flux_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2032,7 @@ func (x *SetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionRetentionRequest.ProtoReflect.Descriptor instead.
 func (*SetExecutionRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetExecutionRetentionRequest) GetRetention() *ExecutionRetention {
@@ -1944,7 +2050,7 @@ type SetExecutionRetentionResponse struct {
 
 func (x *SetExecutionRetentionResponse) Reset() {
 	*x = SetExecutionRetentionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[26]
+	mi := &file_flux_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2062,7 @@ func (x *SetExecutionRetentionResponse) String() string {
 func (*SetExecutionRetentionResponse) ProtoMessage() {}
 
 func (x *SetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[26]
+	mi := &file_flux_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2075,7 @@ func (x *SetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionRetentionResponse.ProtoReflect.Descriptor instead.
 func (*SetExecutionRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 // Lease is the right to resume an execution.
@@ -1988,7 +2094,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_flux_v1_execution_proto_msgTypes[27]
+	mi := &file_flux_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2106,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[27]
+	mi := &file_flux_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2119,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Lease) GetExecutionId() string {
@@ -2055,7 +2161,7 @@ type LeaseFence struct {
 
 func (x *LeaseFence) Reset() {
 	*x = LeaseFence{}
-	mi := &file_flux_v1_execution_proto_msgTypes[28]
+	mi := &file_flux_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2173,7 @@ func (x *LeaseFence) String() string {
 func (*LeaseFence) ProtoMessage() {}
 
 func (x *LeaseFence) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[28]
+	mi := &file_flux_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2186,7 @@ func (x *LeaseFence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseFence.ProtoReflect.Descriptor instead.
 func (*LeaseFence) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LeaseFence) GetExecutionId() string {
@@ -2111,7 +2217,7 @@ type AcquireLeaseRequest struct {
 
 func (x *AcquireLeaseRequest) Reset() {
 	*x = AcquireLeaseRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[29]
+	mi := &file_flux_v1_execution_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2229,7 @@ func (x *AcquireLeaseRequest) String() string {
 func (*AcquireLeaseRequest) ProtoMessage() {}
 
 func (x *AcquireLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[29]
+	mi := &file_flux_v1_execution_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2242,7 @@ func (x *AcquireLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireLeaseRequest.ProtoReflect.Descriptor instead.
 func (*AcquireLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{29}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AcquireLeaseRequest) GetExecutionId() string {
@@ -2169,7 +2275,7 @@ type AcquireLeaseResponse struct {
 
 func (x *AcquireLeaseResponse) Reset() {
 	*x = AcquireLeaseResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[30]
+	mi := &file_flux_v1_execution_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2181,7 +2287,7 @@ func (x *AcquireLeaseResponse) String() string {
 func (*AcquireLeaseResponse) ProtoMessage() {}
 
 func (x *AcquireLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[30]
+	mi := &file_flux_v1_execution_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2194,7 +2300,7 @@ func (x *AcquireLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireLeaseResponse.ProtoReflect.Descriptor instead.
 func (*AcquireLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{30}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AcquireLeaseResponse) GetLease() *Lease {
@@ -2214,7 +2320,7 @@ type RenewLeaseRequest struct {
 
 func (x *RenewLeaseRequest) Reset() {
 	*x = RenewLeaseRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[31]
+	mi := &file_flux_v1_execution_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2226,7 +2332,7 @@ func (x *RenewLeaseRequest) String() string {
 func (*RenewLeaseRequest) ProtoMessage() {}
 
 func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[31]
+	mi := &file_flux_v1_execution_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2239,7 +2345,7 @@ func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{31}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RenewLeaseRequest) GetFence() *LeaseFence {
@@ -2265,7 +2371,7 @@ type RenewLeaseResponse struct {
 
 func (x *RenewLeaseResponse) Reset() {
 	*x = RenewLeaseResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[32]
+	mi := &file_flux_v1_execution_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2383,7 @@ func (x *RenewLeaseResponse) String() string {
 func (*RenewLeaseResponse) ProtoMessage() {}
 
 func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[32]
+	mi := &file_flux_v1_execution_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2396,7 @@ func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{32}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RenewLeaseResponse) GetLease() *Lease {
@@ -2309,7 +2415,7 @@ type ReleaseLeaseRequest struct {
 
 func (x *ReleaseLeaseRequest) Reset() {
 	*x = ReleaseLeaseRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[33]
+	mi := &file_flux_v1_execution_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2321,7 +2427,7 @@ func (x *ReleaseLeaseRequest) String() string {
 func (*ReleaseLeaseRequest) ProtoMessage() {}
 
 func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[33]
+	mi := &file_flux_v1_execution_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2334,7 +2440,7 @@ func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{33}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReleaseLeaseRequest) GetFence() *LeaseFence {
@@ -2354,7 +2460,7 @@ type ReleaseLeaseResponse struct {
 
 func (x *ReleaseLeaseResponse) Reset() {
 	*x = ReleaseLeaseResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[34]
+	mi := &file_flux_v1_execution_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2366,7 +2472,7 @@ func (x *ReleaseLeaseResponse) String() string {
 func (*ReleaseLeaseResponse) ProtoMessage() {}
 
 func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[34]
+	mi := &file_flux_v1_execution_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2379,7 +2485,7 @@ func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{34}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReleaseLeaseResponse) GetReleased() bool {
@@ -2404,7 +2510,7 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\rRecordOutcome\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xcf\x06\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x8f\a\n" +
 	"\x10ExecutionSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x1a\n" +
@@ -2431,21 +2537,29 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\vhttp_status\x18\x14 \x01(\x05R\n" +
 	"httpStatus\x12\x1f\n" +
 	"\verror_class\x18\x15 \x01(\tR\n" +
-	"errorClass\x12\x1d\n" +
+	"errorClass\x12\x14\n" +
+	"\x05error\x18\x16 \x01(\tR\x05error\x12 \n" +
+	"\vfingerprint\x18\x17 \x01(\tR\vfingerprint\x12\x1e\n" +
 	"\n" +
-	"error_type\x18\x16 \x01(\tR\terrorType\x12\x14\n" +
-	"\x05error\x18\x17 \x01(\tR\x05error\x12 \n" +
-	"\vfingerprint\x18\x18 \x01(\tR\vfingerprint\x12\x1e\n" +
-	"\n" +
-	"replayable\x18\x19 \x01(\tR\n" +
+	"replayable\x18\x18 \x01(\tR\n" +
 	"replayable\x12\x12\n" +
-	"\x04kept\x18\x1a \x01(\tR\x04kept\x12 \n" +
-	"\vcheckpoints\x18\x1b \x01(\x03R\vcheckpoints\x12\x12\n" +
+	"\x04kept\x18\x19 \x01(\tR\x04kept\x12 \n" +
+	"\vcheckpoints\x18\x1a \x01(\x03R\vcheckpoints\x12\x19\n" +
+	"\bin_doubt\x18\x1b \x01(\x03R\ainDoubt\x12\x12\n" +
 	"\x04logs\x18\x1c \x01(\x03R\x04logs\x12\x12\n" +
 	"\x04size\x18\x1d \x01(\x03R\x04size\x12\x16\n" +
 	"\x06pinned\x18\x1e \x01(\bR\x06pinned\x12\x1a\n" +
 	"\brecorded\x18\x1f \x01(\x03R\brecorded\x12\x18\n" +
-	"\aarrival\x18  \x01(\x03R\aarrival\"\\\n" +
+	"\aarrival\x18  \x01(\x03R\aarrival\x12\x14\n" +
+	"\x05dirty\x18! \x01(\bR\x05dirty\x12,\n" +
+	"\x05links\x18\" \x03(\v2\x16.flux.v1.ExecutionLinkR\x05links\"\x88\x01\n" +
+	"\rExecutionLink\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
+	"\texecution\x18\x02 \x01(\tR\texecution\x12\x10\n" +
+	"\x03log\x18\x03 \x01(\tR\x03log\x12\x14\n" +
+	"\x05index\x18\x04 \x01(\x03R\x05index\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x05 \x01(\tR\tmessageId\"\\\n" +
 	"\x13GetExecutionRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04boot\x18\x02 \x01(\bR\x04boot\x12!\n" +
@@ -2454,7 +2568,7 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\asummary\x18\x01 \x01(\v2\x19.flux.v1.ExecutionSummaryR\asummary\x12\x1c\n" +
 	"\texecution\x18\x02 \x01(\fR\texecution\x12\x12\n" +
 	"\x04boot\x18\x03 \x01(\fR\x04boot\x12$\n" +
-	"\x05lease\x18\x04 \x01(\v2\x0e.flux.v1.LeaseR\x05lease\"\x8b\x04\n" +
+	"\x05lease\x18\x04 \x01(\v2\x0e.flux.v1.LeaseR\x05lease\"\xa3\x04\n" +
 	"\x0fExecutionFilter\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\bR\x06failed\x12\x18\n" +
@@ -2478,7 +2592,8 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"message_id\x18\x11 \x01(\tR\tmessageId\x12\x12\n" +
 	"\x04kind\x18\x12 \x01(\tR\x04kind\x12\x1a\n" +
 	"\binstance\x18\x13 \x01(\tR\binstance\x12\x16\n" +
-	"\x06pinned\x18\x14 \x01(\bR\x06pinned\"|\n" +
+	"\x06pinned\x18\x14 \x01(\bR\x06pinned\x12\x16\n" +
+	"\x06linked\x18\x15 \x01(\tR\x06linked\"|\n" +
 	"\x15ListExecutionsRequest\x120\n" +
 	"\x06filter\x18\x01 \x01(\v2\x18.flux.v1.ExecutionFilterR\x06filter\x12\x19\n" +
 	"\bmax_size\x18\x02 \x01(\x05R\amaxSize\x12\x16\n" +
@@ -2510,11 +2625,11 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\x05unpin\x18\x02 \x01(\bR\x05unpin\"e\n" +
 	"\x14PinExecutionResponse\x123\n" +
 	"\asummary\x18\x01 \x01(\v2\x19.flux.v1.ExecutionSummaryR\asummary\x12\x18\n" +
-	"\achanged\x18\x02 \x01(\bR\achanged\"\xcf\x02\n" +
+	"\achanged\x18\x02 \x01(\bR\achanged\"\xd1\x02\n" +
 	"\x05Issue\x12 \n" +
 	"\vfingerprint\x18\x01 \x01(\tR\vfingerprint\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
-	"\aservice\x18\x03 \x01(\tR\aservice\x12\x16\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
+	"\bservices\x18\x03 \x03(\tR\bservices\x12\x16\n" +
 	"\x06status\x18\x04 \x01(\tR\x06status\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\x03R\x05count\x12\x1d\n" +
 	"\n" +
@@ -2614,97 +2729,99 @@ func file_flux_v1_execution_proto_rawDescGZIP() []byte {
 	return file_flux_v1_execution_proto_rawDescData
 }
 
-var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_flux_v1_execution_proto_goTypes = []any{
 	(*RecordExecutionsRequest)(nil),       // 0: flux.v1.RecordExecutionsRequest
 	(*RecordExecutionsResponse)(nil),      // 1: flux.v1.RecordExecutionsResponse
 	(*RecordOutcome)(nil),                 // 2: flux.v1.RecordOutcome
 	(*ExecutionSummary)(nil),              // 3: flux.v1.ExecutionSummary
-	(*GetExecutionRequest)(nil),           // 4: flux.v1.GetExecutionRequest
-	(*GetExecutionResponse)(nil),          // 5: flux.v1.GetExecutionResponse
-	(*ExecutionFilter)(nil),               // 6: flux.v1.ExecutionFilter
-	(*ListExecutionsRequest)(nil),         // 7: flux.v1.ListExecutionsRequest
-	(*ListExecutionsResponse)(nil),        // 8: flux.v1.ListExecutionsResponse
-	(*TailExecutionsRequest)(nil),         // 9: flux.v1.TailExecutionsRequest
-	(*TailExecutionsResponse)(nil),        // 10: flux.v1.TailExecutionsResponse
-	(*DeleteExecutionsRequest)(nil),       // 11: flux.v1.DeleteExecutionsRequest
-	(*DeleteExecutionsResponse)(nil),      // 12: flux.v1.DeleteExecutionsResponse
-	(*PinExecutionRequest)(nil),           // 13: flux.v1.PinExecutionRequest
-	(*PinExecutionResponse)(nil),          // 14: flux.v1.PinExecutionResponse
-	(*Issue)(nil),                         // 15: flux.v1.Issue
-	(*ListIssuesRequest)(nil),             // 16: flux.v1.ListIssuesRequest
-	(*ListIssuesResponse)(nil),            // 17: flux.v1.ListIssuesResponse
-	(*GetIssueRequest)(nil),               // 18: flux.v1.GetIssueRequest
-	(*GetIssueResponse)(nil),              // 19: flux.v1.GetIssueResponse
-	(*ResolveIssueRequest)(nil),           // 20: flux.v1.ResolveIssueRequest
-	(*ResolveIssueResponse)(nil),          // 21: flux.v1.ResolveIssueResponse
-	(*ExecutionRetention)(nil),            // 22: flux.v1.ExecutionRetention
-	(*GetExecutionRetentionRequest)(nil),  // 23: flux.v1.GetExecutionRetentionRequest
-	(*GetExecutionRetentionResponse)(nil), // 24: flux.v1.GetExecutionRetentionResponse
-	(*SetExecutionRetentionRequest)(nil),  // 25: flux.v1.SetExecutionRetentionRequest
-	(*SetExecutionRetentionResponse)(nil), // 26: flux.v1.SetExecutionRetentionResponse
-	(*Lease)(nil),                         // 27: flux.v1.Lease
-	(*LeaseFence)(nil),                    // 28: flux.v1.LeaseFence
-	(*AcquireLeaseRequest)(nil),           // 29: flux.v1.AcquireLeaseRequest
-	(*AcquireLeaseResponse)(nil),          // 30: flux.v1.AcquireLeaseResponse
-	(*RenewLeaseRequest)(nil),             // 31: flux.v1.RenewLeaseRequest
-	(*RenewLeaseResponse)(nil),            // 32: flux.v1.RenewLeaseResponse
-	(*ReleaseLeaseRequest)(nil),           // 33: flux.v1.ReleaseLeaseRequest
-	(*ReleaseLeaseResponse)(nil),          // 34: flux.v1.ReleaseLeaseResponse
+	(*ExecutionLink)(nil),                 // 4: flux.v1.ExecutionLink
+	(*GetExecutionRequest)(nil),           // 5: flux.v1.GetExecutionRequest
+	(*GetExecutionResponse)(nil),          // 6: flux.v1.GetExecutionResponse
+	(*ExecutionFilter)(nil),               // 7: flux.v1.ExecutionFilter
+	(*ListExecutionsRequest)(nil),         // 8: flux.v1.ListExecutionsRequest
+	(*ListExecutionsResponse)(nil),        // 9: flux.v1.ListExecutionsResponse
+	(*TailExecutionsRequest)(nil),         // 10: flux.v1.TailExecutionsRequest
+	(*TailExecutionsResponse)(nil),        // 11: flux.v1.TailExecutionsResponse
+	(*DeleteExecutionsRequest)(nil),       // 12: flux.v1.DeleteExecutionsRequest
+	(*DeleteExecutionsResponse)(nil),      // 13: flux.v1.DeleteExecutionsResponse
+	(*PinExecutionRequest)(nil),           // 14: flux.v1.PinExecutionRequest
+	(*PinExecutionResponse)(nil),          // 15: flux.v1.PinExecutionResponse
+	(*Issue)(nil),                         // 16: flux.v1.Issue
+	(*ListIssuesRequest)(nil),             // 17: flux.v1.ListIssuesRequest
+	(*ListIssuesResponse)(nil),            // 18: flux.v1.ListIssuesResponse
+	(*GetIssueRequest)(nil),               // 19: flux.v1.GetIssueRequest
+	(*GetIssueResponse)(nil),              // 20: flux.v1.GetIssueResponse
+	(*ResolveIssueRequest)(nil),           // 21: flux.v1.ResolveIssueRequest
+	(*ResolveIssueResponse)(nil),          // 22: flux.v1.ResolveIssueResponse
+	(*ExecutionRetention)(nil),            // 23: flux.v1.ExecutionRetention
+	(*GetExecutionRetentionRequest)(nil),  // 24: flux.v1.GetExecutionRetentionRequest
+	(*GetExecutionRetentionResponse)(nil), // 25: flux.v1.GetExecutionRetentionResponse
+	(*SetExecutionRetentionRequest)(nil),  // 26: flux.v1.SetExecutionRetentionRequest
+	(*SetExecutionRetentionResponse)(nil), // 27: flux.v1.SetExecutionRetentionResponse
+	(*Lease)(nil),                         // 28: flux.v1.Lease
+	(*LeaseFence)(nil),                    // 29: flux.v1.LeaseFence
+	(*AcquireLeaseRequest)(nil),           // 30: flux.v1.AcquireLeaseRequest
+	(*AcquireLeaseResponse)(nil),          // 31: flux.v1.AcquireLeaseResponse
+	(*RenewLeaseRequest)(nil),             // 32: flux.v1.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),            // 33: flux.v1.RenewLeaseResponse
+	(*ReleaseLeaseRequest)(nil),           // 34: flux.v1.ReleaseLeaseRequest
+	(*ReleaseLeaseResponse)(nil),          // 35: flux.v1.ReleaseLeaseResponse
 }
 var file_flux_v1_execution_proto_depIdxs = []int32{
-	28, // 0: flux.v1.RecordExecutionsRequest.fence:type_name -> flux.v1.LeaseFence
+	29, // 0: flux.v1.RecordExecutionsRequest.fence:type_name -> flux.v1.LeaseFence
 	2,  // 1: flux.v1.RecordExecutionsResponse.outcomes:type_name -> flux.v1.RecordOutcome
-	3,  // 2: flux.v1.GetExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
-	27, // 3: flux.v1.GetExecutionResponse.lease:type_name -> flux.v1.Lease
-	6,  // 4: flux.v1.ListExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
-	3,  // 5: flux.v1.ListExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
-	6,  // 6: flux.v1.TailExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
-	3,  // 7: flux.v1.TailExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
-	3,  // 8: flux.v1.PinExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
-	3,  // 9: flux.v1.Issue.sample:type_name -> flux.v1.ExecutionSummary
-	15, // 10: flux.v1.ListIssuesResponse.issues:type_name -> flux.v1.Issue
-	15, // 11: flux.v1.GetIssueResponse.issue:type_name -> flux.v1.Issue
-	15, // 12: flux.v1.ResolveIssueResponse.issue:type_name -> flux.v1.Issue
-	22, // 13: flux.v1.GetExecutionRetentionResponse.retention:type_name -> flux.v1.ExecutionRetention
-	22, // 14: flux.v1.SetExecutionRetentionRequest.retention:type_name -> flux.v1.ExecutionRetention
-	27, // 15: flux.v1.AcquireLeaseResponse.lease:type_name -> flux.v1.Lease
-	28, // 16: flux.v1.RenewLeaseRequest.fence:type_name -> flux.v1.LeaseFence
-	27, // 17: flux.v1.RenewLeaseResponse.lease:type_name -> flux.v1.Lease
-	28, // 18: flux.v1.ReleaseLeaseRequest.fence:type_name -> flux.v1.LeaseFence
-	0,  // 19: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
-	4,  // 20: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
-	7,  // 21: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
-	9,  // 22: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
-	11, // 23: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
-	13, // 24: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
-	16, // 25: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
-	18, // 26: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
-	20, // 27: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
-	23, // 28: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
-	25, // 29: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
-	29, // 30: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
-	31, // 31: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
-	33, // 32: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
-	1,  // 33: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
-	5,  // 34: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
-	8,  // 35: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
-	10, // 36: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
-	12, // 37: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
-	14, // 38: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
-	17, // 39: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
-	19, // 40: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
-	21, // 41: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
-	24, // 42: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
-	26, // 43: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
-	30, // 44: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
-	32, // 45: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
-	34, // 46: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
-	33, // [33:47] is the sub-list for method output_type
-	19, // [19:33] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	4,  // 2: flux.v1.ExecutionSummary.links:type_name -> flux.v1.ExecutionLink
+	3,  // 3: flux.v1.GetExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
+	28, // 4: flux.v1.GetExecutionResponse.lease:type_name -> flux.v1.Lease
+	7,  // 5: flux.v1.ListExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
+	3,  // 6: flux.v1.ListExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
+	7,  // 7: flux.v1.TailExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
+	3,  // 8: flux.v1.TailExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
+	3,  // 9: flux.v1.PinExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
+	3,  // 10: flux.v1.Issue.sample:type_name -> flux.v1.ExecutionSummary
+	16, // 11: flux.v1.ListIssuesResponse.issues:type_name -> flux.v1.Issue
+	16, // 12: flux.v1.GetIssueResponse.issue:type_name -> flux.v1.Issue
+	16, // 13: flux.v1.ResolveIssueResponse.issue:type_name -> flux.v1.Issue
+	23, // 14: flux.v1.GetExecutionRetentionResponse.retention:type_name -> flux.v1.ExecutionRetention
+	23, // 15: flux.v1.SetExecutionRetentionRequest.retention:type_name -> flux.v1.ExecutionRetention
+	28, // 16: flux.v1.AcquireLeaseResponse.lease:type_name -> flux.v1.Lease
+	29, // 17: flux.v1.RenewLeaseRequest.fence:type_name -> flux.v1.LeaseFence
+	28, // 18: flux.v1.RenewLeaseResponse.lease:type_name -> flux.v1.Lease
+	29, // 19: flux.v1.ReleaseLeaseRequest.fence:type_name -> flux.v1.LeaseFence
+	0,  // 20: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
+	5,  // 21: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
+	8,  // 22: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
+	10, // 23: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
+	12, // 24: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
+	14, // 25: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
+	17, // 26: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
+	19, // 27: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
+	21, // 28: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
+	24, // 29: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
+	26, // 30: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
+	30, // 31: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
+	32, // 32: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
+	34, // 33: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
+	1,  // 34: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
+	6,  // 35: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
+	9,  // 36: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
+	11, // 37: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
+	13, // 38: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
+	15, // 39: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
+	18, // 40: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
+	20, // 41: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
+	22, // 42: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
+	25, // 43: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
+	27, // 44: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
+	31, // 45: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
+	33, // 46: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
+	35, // 47: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
+	34, // [34:48] is the sub-list for method output_type
+	20, // [20:34] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_execution_proto_init() }
@@ -2712,14 +2829,14 @@ func file_flux_v1_execution_proto_init() {
 	if File_flux_v1_execution_proto != nil {
 		return
 	}
-	file_flux_v1_execution_proto_msgTypes[9].OneofWrappers = []any{}
+	file_flux_v1_execution_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flux_v1_execution_proto_rawDesc), len(file_flux_v1_execution_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
