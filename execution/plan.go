@@ -85,8 +85,8 @@ func firstOpen(x *record.Execution) int {
 	return len(x.Checkpoints)
 }
 
-// ShapeCommit is the shape of the operation that commits a transaction, whatever the boundary.
-const ShapeCommit = "COMMIT"
+// ShapeCommit is record.ShapeCommit, for adapters.
+const ShapeCommit = record.ShapeCommit
 
 // committed returns the transactions of a record, and whether each was committed.
 func committed(x *record.Execution) map[string]bool {
@@ -132,7 +132,7 @@ func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
 		return DecisionReuse, "an operator says that it was done"
 	case said:
 		return DecisionLive, "an operator says that it was not done"
-	case isInDoubt(cp):
+	case cp.InDoubt():
 		return p.doubt(cp, "whether it took effect is not known")
 	case !cp.Succeeded():
 		return DecisionLive, "it failed"
@@ -146,27 +146,7 @@ func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
 	return DecisionReuse, "it was read before the first failure"
 }
 
-func commitInDoubt(cp *record.Checkpoint) bool { return cp.Shape == ShapeCommit && isInDoubt(cp) }
-
-// isInDoubt says that a write may or may not have taken effect: no outcome was recorded, or one that does not tell.
-func isInDoubt(cp *record.Checkpoint) bool {
-	if !cp.Effect.Writes() || cp.Succeeded() {
-		return false
-	}
-	switch cp.State {
-	case record.StateIntent, record.StateInDoubt, record.StateCancelled:
-		return true
-	}
-	if cp.Error == nil {
-		return false
-	}
-	switch cp.Error.Class {
-	case record.ClassApp, record.ClassDriver, record.ClassRefused, record.ClassDNSNotFound, record.ClassDNSTemporary,
-		record.ClassUnreachable, record.ClassTLSVerify, record.ClassTLSHandshake, record.ClassTLSExpired, record.ClassPoolTimeout:
-		return false
-	}
-	return true
-}
+func commitInDoubt(cp *record.Checkpoint) bool { return cp.Shape == ShapeCommit && cp.InDoubt() }
 
 // doubt decides about an operation that is in doubt.
 func (p *plan) doubt(cp *record.Checkpoint, why string) (Decision, string) {
@@ -244,7 +224,7 @@ func (x *Execution) resolveNew(c *Call, near *record.Checkpoint) {
 	switch {
 	case closed:
 		x.refuse(c, near, "it is new in a transaction that was committed")
-	case near != nil && c.op.Effect.Writes() && near.Effect.Writes() && (near.Succeeded() || isInDoubt(near)) && x.plan.isLasting(near):
+	case near != nil && c.op.Effect.Writes() && near.Effect.Writes() && (near.Succeeded() || near.InDoubt()) && x.plan.isLasting(near):
 		x.refuse(c, near, fmt.Sprintf("op %d was completed with another request", near.Number))
 	case c.op.Effect == record.EffectNone:
 		c.from = record.ProvenanceLive

@@ -161,6 +161,33 @@ type Checkpoint struct {
 // Succeeded says that the outcome is known, and good.
 func (c *Checkpoint) Succeeded() bool { return c.State == StateDone && !c.Failure }
 
+// InDoubt says that a write may or may not have taken effect: no outcome was recorded, or one that does not tell.
+func (c *Checkpoint) InDoubt() bool {
+	if !c.Effect.Writes() || c.Succeeded() {
+		return false
+	}
+	switch c.State {
+	case StateIntent, StateInDoubt, StateCancelled:
+		return true
+	}
+	if c.Error == nil {
+		return false
+	}
+	switch c.Error.Class {
+	case ClassApp, ClassDriver, ClassRefused, ClassDNSNotFound, ClassDNSTemporary, ClassUnreachable, ClassTLSVerify,
+		ClassTLSHandshake, ClassTLSExpired, ClassPoolTimeout:
+		return false
+	}
+	return true
+}
+
+// The shapes of operations that begin and end a transaction, whatever the boundary.
+const (
+	ShapeBegin    = "BEGIN"
+	ShapeCommit   = "COMMIT"
+	ShapeRollback = "ROLLBACK"
+)
+
 // Hash is a SHA-256.
 type Hash [32]byte
 

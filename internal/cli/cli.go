@@ -2,8 +2,8 @@
 //
 // Commands write data to stdout and everything else to stderr. With --json, data is one JSON document, or one line of
 // JSON per item; fields are only ever added. Errors are told as "Error: …" and, where there is something to do about
-// them, "Try: …". The exit code is 0 when the command did what it was asked, 1 when it failed and 2 when it was called in
-// a wrong way.
+// them, "Try: …". The exit code is 0 when the command did what it was asked, 1 when it failed and 64 when it was called in
+// a wrong way. Commands whose answer is a verdict, as flux replay, have exit codes of their own for it, 2 to 6.
 package cli
 
 import (
@@ -20,11 +20,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The exit codes of the program.
+// The exit codes of the program. That of wrong usage is EX_USAGE of sysexits.h, so that it is no verdict of any command.
 const (
-	exitDone = iota
-	exitFailed
-	exitUsage
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 64
 )
 
 // Run runs the command that args ask for, without the program's name, and returns the exit code. The first SIGINT or
@@ -43,6 +43,9 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
+	}
+	if ended, ok := errors.AsType[*verdict](err); ok {
+		return ended.code
 	}
 	if !p.called { // cobra found the mistake before the command saw its arguments
 		err = usagef(fmt.Sprintf("%s; see %s --help", command.UseLine(), command.CommandPath()), "%w", err)
@@ -83,6 +86,7 @@ func newRoot(p *program) *cobra.Command {
 		&cobra.Group{ID: "server", Title: "Run a server:"},
 		&cobra.Group{ID: "messages", Title: "Work with messages:"},
 		&cobra.Group{ID: "state", Title: "Work with state:"},
+		&cobra.Group{ID: "executions", Title: "Find out what happened:"},
 		&cobra.Group{ID: "store", Title: "Look after a store:"},
 		&cobra.Group{ID: "program", Title: "Use this program:"},
 	)
@@ -95,6 +99,7 @@ func newRoot(p *program) *cobra.Command {
 	add("server", serveCommand(p), devCommand(p), demoCommand(p))
 	add("messages", publishCommand(p), requestCommand(p), tailCommand(p), readCommand(p), consumersCommand(p), topicsCommand(p))
 	add("state", aggregatesCommand(p), kvCommand(p), schedulesCommand(p))
+	add("executions", whyCommand(p), traceCommand(p))
 	add("store", checkCommand(p), backupCommand(p), restoreCommand(p))
 	add("program", completionCommand(p, root), configCommand(p), versionCommand(p))
 	root.SetHelpCommandGroupID("program")

@@ -16,6 +16,8 @@ type client struct {
 	values    fluxv1connect.KeyValueServiceClient
 	schedules fluxv1connect.ScheduleServiceClient
 	admin     fluxv1connect.AdminServiceClient
+
+	executions fluxv1connect.ExecutionServiceClient
 }
 
 // dial returns a client of the server that the settings name. It connects when it is used.
@@ -36,6 +38,8 @@ func (p *program) dial() (*client, error) {
 		values:    fluxv1connect.NewKeyValueServiceClient(web, base),
 		schedules: fluxv1connect.NewScheduleServiceClient(web, base),
 		admin:     fluxv1connect.NewAdminServiceClient(web, base),
+
+		executions: fluxv1connect.NewExecutionServiceClient(web, base),
 	}, nil
 }
 

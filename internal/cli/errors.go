@@ -25,6 +25,11 @@ func failf(hint, format string, args ...any) error {
 	return &hinted{fmt.Errorf(format, args...), hint}
 }
 
+// A verdict ends the program with an exit code of its own, after the command has written why.
+type verdict struct{ code int }
+
+func (v *verdict) Error() string { return fmt.Sprintf("exit code %d", v.code) }
+
 // usageError says that the program was called in a wrong way.
 type usageError struct{ hinted }
 

@@ -39,7 +39,7 @@ func index(root *cobra.Command) string {
 }
 
 const settingsNote = `Data goes to the standard output, everything else to the standard error. The exit code is 0 when the command did
-what it was asked, 1 when it failed, and 2 when it was called in a wrong way. Colour appears only on a terminal, and not
+what it was asked, 1 when it failed, and 64 when it was called in a wrong way. Colour appears only on a terminal, and not
 when ` + "`NO_COLOR`" + ` is set.
 
 Flags that are settings may also come from the environment or from a file in YAML or JSON: what ` + "`--listen`" + ` says, the

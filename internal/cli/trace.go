@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flux-go/flux/execution/record"
+)
+
+// traceOptions are the flags of trace.
+type traceOptions struct {
+	verbose bool
+	op      int
+	logs    bool
+}
+
+func traceCommand(p *program) *cobra.Command {
+	o := traceOptions{op: -1}
+	cmd := &cobra.Command{
+		Use:   "trace ID|FILE.fluxrec",
+		Short: "Show what an execution did, in time",
+		Long: "Show what an execution did: its operations and log lines in the order in which they happened, each with its place in time. " +
+			"Operations of concurrent work have the name of their lane. " + recordingNote + "\n\n" +
+			"With --json, one document: the record, as docs/format/recording.md describes it.",
+		Example: "  flux trace 7f3a\n  flux trace failure.fluxrec --op 4",
+		Args:    cobra.ExactArgs(1),
+		RunE:    p.run(func(ctx context.Context, args []string) error { return p.trace(ctx, args[0], o) }),
+	}
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show requests, responses and errors whole")
+	cmd.Flags().IntVar(&o.op, "op", -1, "show only the operation of this `number`, whole")
+	cmd.Flags().BoolVar(&o.logs, "logs", true, "show log lines")
+	p.connection(cmd.Flags())
+	cmd.AddCommand(traceDiffCommand(p))
+	return cmd
+}
+
+func (p *program) trace(ctx context.Context, arg string, o traceOptions) error {
+	b, err := p.recording(ctx, arg)
+	if err != nil {
+		return err
+	}
+	x := b.Execution
+	if o.op >= len(x.Checkpoints) {
+		return usagef("leave out --op to see them all", "there is no op %d: the record has %d operations", o.op, len(x.Checkpoints))
+	}
+	if p.json {
+		if o.op >= 0 {
+			return p.out.printJSON(x.Checkpoints[o.op])
+		}
+		return p.out.printJSON(x)
+	}
+	v := traceView{s: p.out, x: x, verbose: o.verbose, logs: o.logs}
+	if o.op >= 0 {
+		v.operation(&x.Checkpoints[o.op], true)
+		return v.err
+	}
+	v.write()
+	if x.Status.Failed() {
+		v.printf("\n%s flux why %s\n", p.out.dim("next"), v.name(arg))
+	}
+	return v.err
+}
+
+// name is how the next command names the recording.
+func (v *traceView) name(arg string) string {
+	if isRecordingFile(arg) {
+		return arg
+	}
+	return v.x.ID.Short()
+}
+
+// headline is the first line of everything that shows one execution.
+func (p *screen) headline(x *record.Execution) string {
+	text := p.bold(titleOf(x)) + "  " + p.status(x)
+	if x.Duration > 0 {
+		text += "  " + shortDuration(x.Duration)
+	}
+	return text + p.dim(fmt.Sprintf("  %s  %s  %s", x.ID.Short(), codeOf(x), x.Start.Local().Format("2006-01-02 15:04:05.000")))
+}
+
+// titleOf names what set an execution off: "POST /orders", "command PlaceOrder".
+func titleOf(x *record.Execution) string {
+	t := x.Trigger
+	switch {
+	case t.Kind == record.TriggerBoot:
+		return "start of the process"
+	case t.Kind == record.TriggerMessage:
+		return t.Path + " " + t.Method
+	case t.Path == "":
+		return string(t.Kind) + " " + t.Method
+	case t.Query != "":
+		return t.Method + " " + t.Path + "?" + t.Query
+	}
+	return t.Method + " " + t.Path
+}
+
+// codeOf names the program: "payments 1.8.2 (a1b2c3d)".
+func codeOf(x *record.Execution) string {
+	text := x.Service
+	if x.Code.Version != "" && x.Code.Version != "(devel)" {
+		text += " " + x.Code.Version
+	}
+	if x.Code.Commit != "" {
+		dirty := ""
+		if x.Code.Dirty {
+			dirty = "+"
+		}
+		text += fmt.Sprintf(" (%.7s%s)", x.Code.Commit, dirty)
+	}
+	return text
+}
+
+// status shows the status of an execution in its colour.
+func (p *screen) status(x *record.Execution) string {
+	text := string(x.Status)
+	if x.HTTPStatus != 0 {
+		text += fmt.Sprintf(" %d", x.HTTPStatus)
+	}
+	switch {
+	case x.Status.Failed():
+		return p.red("✗ " + text)
+	case x.Status == record.StatusOK:
+		return p.green("✓ " + text)
+	}
+	return p.yellow("… " + text)
+}
