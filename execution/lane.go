@@ -20,8 +20,13 @@ type lane struct {
 
 type laneKey struct{}
 
+// laneOf returns the lane of the context, or that of this goroutine when the context has none, or when the goroutine was started
+// in the context's lane without being told so. It is nil when there is no execution.
 func laneOf(ctx context.Context) *lane {
 	l, _ := ctx.Value(laneKey{}).(*lane)
+	if here := goroutineLane(); here != nil && (l == nil || here.isBelow(l)) {
+		return here
+	}
 	return l
 }
 
@@ -33,7 +38,10 @@ func FromContext(ctx context.Context) *Execution {
 	return nil
 }
 
-func (l *lane) child(name string) *lane {
+func (l *lane) child(name string) *lane { return l.x.addLane(l.nameChild(name)) }
+
+// nameChild returns the full name of the next child of that name.
+func (l *lane) nameChild(name string) string {
 	l.mu.Lock()
 	if l.children == nil {
 		l.children = make(map[string]int)
@@ -45,13 +53,17 @@ func (l *lane) child(name string) *lane {
 	if n > 1 {
 		full += "#" + strconv.Itoa(n)
 	}
-	return l.x.addLane(full)
+	return full
 }
 
 // Go runs f in a goroutine of its own, in a child lane of that name, so that a replay tells its operations from those of its
 // siblings. A panic in f ends the program, as it does with a go statement. Without an execution it is just a go statement.
 func Go(ctx context.Context, name string, f func(ctx context.Context)) {
-	go f(WithLane(ctx, name))
+	ctx = WithLane(ctx, name)
+	go func() {
+		defer Enter(ctx)()
+		f(ctx)
+	}()
 }
 
 // WithLane returns a context in a child lane of that name, for work that is started otherwise than with [Go].
