@@ -32,6 +32,15 @@ func TestCapacitorClientsAreServed(t *testing.T) {
 			t.Errorf("%s: %s, %v", request, got, err)
 		}
 	}
+	for _, want := range []string{
+		`flux_capacitor_sockets{path="keyValue"} 1`, `flux_capacitor_sockets_opened_total{path="keyValue"} 1`,
+		`flux_capacitor_frames_total{direction="in",path="keyValue"} 2`, `flux_capacitor_bytes_total{direction="out",path="keyValue"} `,
+		`flux_capacitor_errors_total{path="keyValue",what="request"} 0`, `flux_capacitor_errors_total{path="keyValue",what="unreadable"} 0`,
+	} {
+		if _, body := get(t, srv, "/metrics"); !strings.Contains(body, want) {
+			t.Errorf("no figure %s", want)
+		}
+	}
 	closed := make(chan error, 1)
 	go func() {
 		_, _, err := conn.Read(t.Context())

@@ -18,6 +18,7 @@ import (
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/native"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/recording"
 	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/internal/tracking"
 )
@@ -114,9 +115,10 @@ func (s *Server) wire(tokens *auth.Tokens) {
 	positions := position.New(s.engine)
 	followers := tracking.New(s.engine, s.logs, positions, tracking.Options{Clock: c.Clock, Logger: c.Logger})
 	scheduler := schedule.NewScheduler(s.engine, schedule.Options{Clock: c.Clock, Logger: c.Logger})
+	executions := recording.New(s.engine)
 	s.metrics = newMetrics(s.engine)
 	s.native = native.New(native.Options{
-		Engine: s.engine, Logs: s.logs, Tracking: followers, Tokens: tokens, MaxMessageBytes: c.MaxMessageBytes,
+		Engine: s.engine, Logs: s.logs, Tracking: followers, Executions: executions, Tokens: tokens, MaxMessageBytes: c.MaxMessageBytes,
 		BackupDir: filepath.Join(c.Dir, backupDir), Version: Version(), Observer: s.metrics, Logger: c.Logger, Clock: c.Clock,
 	})
 	s.metrics.register(consumerCollector{s.native})
@@ -124,8 +126,9 @@ func (s *Server) wire(tokens *auth.Tokens) {
 		Engine: s.engine, Logs: s.logs, Positions: positions, Tracking: followers, Streams: eventstore.New(s.engine),
 		Values: keyvalue.New(s.engine), Schedules: schedule.New(s.engine), Tokens: tokens, Version: Version(), Logger: c.Logger, Clock: c.Clock,
 	})
+	s.metrics.register(trafficCollector{s.capacitor})
 	s.http = newHTTPActor(s.listener, s.handler(), s.native.EndStreams, c)
-	janitor := &janitor{engine: s.engine, logs: s.logs, every: c.RetentionEvery, clock: c.Clock, logger: c.Logger}
+	janitor := &janitor{engine: s.engine, logs: s.logs, executions: executions, every: c.RetentionEvery, clock: c.Clock, logger: c.Logger}
 	s.group = group{
 		ended: s.interrupt,
 		actors: []actor{

@@ -75,6 +75,7 @@ type Handler struct {
 	Options
 	registry registry
 	past     *past
+	meters   meters
 	// started is when the handler was made.
 	started time.Time
 	// ctx ends when sockets are to be closed.

@@ -22,6 +22,7 @@ type socket struct {
 	conn    *websocket.Conn
 	client  *client
 	peers   *peers
+	meter   *meter
 	outbox  outbox
 	service service
 	decoder wire.Decoder
@@ -60,7 +61,8 @@ const (
 
 func newSocket(h *Handler, conn *websocket.Conn, o opening) *socket {
 	s := &socket{
-		opening: o, handler: h, conn: conn, brief: make(chan struct{}, maxBrief), polls: make(chan struct{}, maxPolls),
+		opening: o, handler: h, conn: conn, meter: h.meters.of(o.path),
+		brief: make(chan struct{}, maxBrief), polls: make(chan struct{}, maxPolls),
 	}
 	s.outbox.ready = make(chan struct{}, 1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -72,6 +74,9 @@ func newSocket(h *Handler, conn *websocket.Conn, o opening) *socket {
 
 // serve serves the socket until it closes.
 func (s *socket) serve() {
+	s.meter.opened.Add(1)
+	s.meter.open.Add(1)
+	defer s.meter.open.Add(-1)
 	s.reportConnect()
 	var writing sync.WaitGroup
 	writing.Go(s.write)
@@ -121,6 +126,7 @@ func (s *socket) read() error {
 			return err
 		}
 		if kind != websocket.MessageBinary {
+			s.meter.unreadable.Add(1)
 			s.handler.Logger.Warn("capacitor: dropped a text message", "session", s.sessionID(), "client", s.clientName)
 			if _, err := io.Copy(io.Discard, r); err != nil {
 				return err
@@ -133,6 +139,8 @@ func (s *socket) read() error {
 		if _, err := buf.ReadFrom(&counted{r, &s.received}); err != nil {
 			return err
 		}
+		s.meter.framesIn.Add(1)
+		s.meter.bytesIn.Add(int64(buf.Len()))
 		s.take(buf.Bytes())
 		if err := s.await(s.outbox.full()); err != nil {
 			return err
@@ -179,6 +187,7 @@ func (s *socket) take(frame []byte) {
 		s.handle(requests)
 		return
 	}
+	s.meter.unreadable.Add(1)
 	s.handler.Logger.Warn("capacitor: dropped an unreadable message", "session", s.sessionID(), "client", s.clientName,
 		"service", s.path, "bytes", len(frame), "error", err)
 }
@@ -226,6 +235,8 @@ func (s *socket) write() {
 				_ = s.conn.CloseNow()
 				return
 			}
+			s.meter.framesOut.Add(1)
+			s.meter.bytesOut.Add(int64(len(packed)))
 			if max(cap(text), cap(packed)) > keepBytes {
 				text, packed = nil, nil
 			}
@@ -293,6 +304,7 @@ func (s *socket) answer(result []byte) { s.peers.deliver(s, result) }
 
 // fail answers a request with an error, if anybody waits for an answer.
 func (s *socket) fail(base *wire.Base, err error) {
+	s.meter.errors.Add(1)
 	if base.WantsAnswer() {
 		s.answer(s.result(base).AppendError(nil, err.Error()))
 		return

@@ -401,3 +401,37 @@ func TestTokens(t *testing.T) {
 		shop.ask(command, `"guarantee":"STORED"`).expect(t, "error")
 	}
 }
+
+// Names that cannot be keys are refused with an error, at every endpoint, and harm nothing. See Deviations.
+func TestNamesThatCannotBeKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{})
+	for _, bad := range []string{``, `a\u0000b`} {
+		for path, requests := range map[string][]string{
+			"keyValue": {
+				`storeValues "values":[{"key":"BAD","value":{"value":"MQ=="}}],"guarantee":"STORED"`,
+				`storeValueIfAbsent "value":{"key":"BAD","value":{"value":"MQ=="}}`, `deleteValue "key":"BAD","guarantee":"STORED"`,
+			},
+			"eventSourcing": {
+				`appendEvents "eventBatches":[{"aggregateId":"BAD","events":[` + textOf("m", "") + `]}],"guarantee":"STORED"`,
+				`deleteEvents "aggregateId":"BAD","guarantee":"STORED"`,
+				`updateRelationships "associations":[{"aggregateId":"a","aggregateType":"A","entityId":"BAD"}],"guarantee":"STORED"`,
+			},
+			"scheduling": {
+				`schedule "messages":[{"scheduleId":"BAD","timestamp":1,"message":` + textOf("m", "") + `}],"guarantee":"STORED"`,
+				`cancelSchedule "scheduleId":"BAD","guarantee":"STORED"`,
+			},
+			"tracking/readevent": {
+				`storePosition "consumer":"BAD","segment":[0,128],"lastIndex":1,"guarantee":"STORED"`, `read "consumer":"BAD","trackerId":"t"`,
+			},
+		} {
+			c := s.dial(path, dialing{})
+			for _, one := range requests {
+				kind, members, _ := strings.Cut(one, " ")
+				if got := c.ask(kind, strings.ReplaceAll(members, "BAD", bad)); got.Type != "error" {
+					t.Errorf("%s with %q: %s", kind, bad, got.raw)
+				}
+			}
+		}
+	}
+}

@@ -14,7 +14,7 @@ public final class Main {
                 GatewayScenarios.class, FrameScenarios.class, TrackingScenarios.class, EventStoreScenarios.class,
                 KeyValueScenarios.class, ScheduleScenarios.class, NamespaceScenarios.class, ApplicationScenarios.class,
                 AggregateScenarios.class, WebScenarios.class, MetricsScenarios.class, RestartScenarios.class,
-                SearchScenarios.class));
+                SearchScenarios.class, TruncateScenarios.class));
         groups.addAll(Sdk.SCENARIOS);
         Runner.main(Sdk.LIBRARY, Sdk.TEST_SERVER, World::new, groups);
     }
