@@ -11,6 +11,7 @@ import (
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/position"
 	"github.com/flux-go/flux/internal/producer"
+	"github.com/flux-go/flux/internal/recording"
 	"github.com/flux-go/flux/internal/schedule"
 )
 
@@ -45,6 +46,7 @@ func Check(ctx context.Context, dir string, progress func(Report)) (report Repor
 	}
 	checks := []engine.Check{
 		logs, position.NewCheck(), producer.NewCheck(), eventstore.NewCheck(), keyvalue.NewCheck(), schedule.NewCheck(),
+		recording.NewCheck(),
 	}
 	figures, err := view.Verify(ctx, checks, tell)
 	if errors.Is(err, engine.ErrCorrupt) {

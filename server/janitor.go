@@ -9,16 +9,18 @@ import (
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/producer"
+	"github.com/flux-go/flux/internal/recording"
 	"github.com/flux-go/flux/message"
 )
 
-// janitor deletes what is old: messages beyond their retention, and producers that have not been heard of.
+// janitor deletes what is old: messages and executions beyond their retention, and producers that have not been heard of.
 type janitor struct {
-	engine *engine.Engine
-	logs   *messagelog.Logs
-	every  time.Duration
-	clock  func() time.Time
-	logger *slog.Logger
+	engine     *engine.Engine
+	logs       *messagelog.Logs
+	executions *recording.Executions
+	every      time.Duration
+	clock      func() time.Time
+	logger     *slog.Logger
 }
 
 func (j *janitor) run(ctx context.Context) error {
@@ -39,23 +41,27 @@ func (j *janitor) run(ctx context.Context) error {
 
 // clean deletes what is old now.
 func (j *janitor) clean(ctx context.Context) error {
-	transactions, err := j.find()
+	namespaces, transactions, err := j.find()
 	if errors.Is(j.engine.Err(), engine.ErrReadOnly) {
 		return nil // has been logged, and nothing can be done
 	}
 	for _, tx := range transactions {
 		err = errors.Join(err, j.engine.Propose(ctx, tx))
 	}
+	for _, ns := range namespaces {
+		_, expireErr := j.executions.Expire(ctx, ns, j.clock())
+		err = errors.Join(err, expireErr)
+	}
 	return err
 }
 
-// find returns the transactions that delete what is old, even when it also returns an error.
-func (j *janitor) find() ([]*engine.Transaction, error) {
+// find returns all namespaces and the transactions that delete what is old, even when it also returns an error.
+func (j *janitor) find() ([]message.Namespace, []*engine.Transaction, error) {
 	view := j.engine.View()
 	defer view.Close()
 	namespaces, err := view.Namespaces()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	transactions, err := j.logs.Expired(namespaces, j.clock())
 	for _, ns := range namespaces {
@@ -64,7 +70,7 @@ func (j *janitor) find() ([]*engine.Transaction, error) {
 			transactions = append(transactions, tx)
 		}
 	}
-	return transactions, err
+	return namespaces, transactions, err
 }
 
 func (j *janitor) idle(view *engine.View, ns message.Namespace) (*engine.Transaction, error) {

@@ -9,11 +9,13 @@ import (
 	"connectrpc.com/connect"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/internal/auth"
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/eventstore"
 	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/recording"
 	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/internal/tracking"
 	"github.com/flux-go/flux/message"
@@ -39,6 +41,7 @@ type class struct {
 
 var (
 	badRequest      = class{"bad_request", connect.CodeInvalidArgument, "correct the request; sending it again cannot help"}
+	ambiguous       = class{"bad_request", connect.CodeInvalidArgument, "use more of its digits"}
 	conflict        = class{"conflict", connect.CodeAborted, "read the current state and decide again"}
 	left            = class{"conflict", connect.CodeAborted, "open a new stream, unless another tracker is to have this id"}
 	tooLarge        = class{"too_large", connect.CodeResourceExhausted, "send less at a time, or raise max-message-bytes of the server"}
@@ -76,6 +79,13 @@ var classes = []struct {
 	{schedule.ErrBadID, badRequest},
 	{schedule.ErrBadTime, badRequest},
 	{schedule.ErrNotOne, badRequest},
+	{record.ErrBadID, badRequest},
+	{recording.ErrAmbiguous, ambiguous},
+	{recording.ErrBadCondition, badRequest},
+	{recording.ErrBadCursor, badRequest},
+	{recording.ErrBadLease, badRequest},
+	{recording.ErrBadRetention, badRequest},
+	{recording.ErrNotFound, notFound},
 	{tracking.ErrBadTracker, badRequest},
 	{tracking.ErrLeft, left},
 	{tracking.ErrReplaced, left},

@@ -52,6 +52,21 @@ var procedures = map[string]procedure{
 	fluxv1connect.ScheduleServiceGetScheduleProcedure:    {needs: auth.Read},
 	fluxv1connect.ScheduleServiceListSchedulesProcedure:  {needs: auth.Read},
 
+	fluxv1connect.ExecutionServiceRecordExecutionsProcedure:      {needs: auth.Write},
+	fluxv1connect.ExecutionServiceGetExecutionProcedure:          {needs: auth.Read},
+	fluxv1connect.ExecutionServiceListExecutionsProcedure:        {needs: auth.Read},
+	fluxv1connect.ExecutionServiceTailExecutionsProcedure:        {needs: auth.Read},
+	fluxv1connect.ExecutionServiceDeleteExecutionsProcedure:      {needs: auth.Admin},
+	fluxv1connect.ExecutionServicePinExecutionProcedure:          {needs: auth.Write},
+	fluxv1connect.ExecutionServiceListIssuesProcedure:            {needs: auth.Read},
+	fluxv1connect.ExecutionServiceGetIssueProcedure:              {needs: auth.Read},
+	fluxv1connect.ExecutionServiceResolveIssueProcedure:          {needs: auth.Write},
+	fluxv1connect.ExecutionServiceGetExecutionRetentionProcedure: {needs: auth.Read},
+	fluxv1connect.ExecutionServiceSetExecutionRetentionProcedure: {needs: auth.Admin},
+	fluxv1connect.ExecutionServiceAcquireLeaseProcedure:          {needs: auth.Write},
+	fluxv1connect.ExecutionServiceRenewLeaseProcedure:            {needs: auth.Write},
+	fluxv1connect.ExecutionServiceReleaseLeaseProcedure:          {needs: auth.Write},
+
 	fluxv1connect.AdminServiceInfoProcedure:   {needs: auth.Admin, everywhere: true},
 	fluxv1connect.AdminServiceBackupProcedure: {needs: auth.Admin, everywhere: true},
 }

@@ -16,7 +16,8 @@ func TestEveryProcedureOfTheSchemaHasItsRights(t *testing.T) {
 	}
 	for _, file := range []protoreflect.FileDescriptor{
 		fluxv1.File_flux_v1_log_proto, fluxv1.File_flux_v1_tracking_proto, fluxv1.File_flux_v1_eventstore_proto,
-		fluxv1.File_flux_v1_keyvalue_proto, fluxv1.File_flux_v1_schedule_proto, fluxv1.File_flux_v1_admin_proto,
+		fluxv1.File_flux_v1_keyvalue_proto, fluxv1.File_flux_v1_schedule_proto, fluxv1.File_flux_v1_execution_proto,
+		fluxv1.File_flux_v1_admin_proto,
 	} {
 		for i := range file.Services().Len() {
 			service := file.Services().Get(i)

@@ -18,15 +18,17 @@ import (
 	"github.com/flux-go/flux/internal/eventstore"
 	"github.com/flux-go/flux/internal/keyvalue"
 	"github.com/flux-go/flux/internal/messagelog"
+	"github.com/flux-go/flux/internal/recording"
 	"github.com/flux-go/flux/internal/schedule"
 	"github.com/flux-go/flux/internal/tracking"
 )
 
 // Options are what a Service works with. All are required unless a default is named.
 type Options struct {
-	Engine   *engine.Engine
-	Logs     *messagelog.Logs
-	Tracking *tracking.Service
+	Engine     *engine.Engine
+	Logs       *messagelog.Logs
+	Tracking   *tracking.Service
+	Executions *recording.Executions
 	// Tokens are those that callers need. Nil means that everybody may do everything.
 	Tokens *auth.Tokens
 	// MaxMessageBytes bounds one message of a stream, one request without stream, and the size of a block when unpacked.
@@ -45,6 +47,7 @@ type Service struct {
 	engine          *engine.Engine
 	logs            *messagelog.Logs
 	tracking        *tracking.Service
+	executions      *recording.Executions
 	tokens          *auth.Tokens
 	maxMessageBytes int
 	backupDir       string
@@ -66,6 +69,7 @@ func New(o Options) *Service {
 		engine:          o.Engine,
 		logs:            o.Logs,
 		tracking:        o.Tracking,
+		executions:      o.Executions,
 		tokens:          o.Tokens,
 		maxMessageBytes: o.MaxMessageBytes,
 		backupDir:       o.BackupDir,
@@ -98,6 +102,7 @@ func (s *Service) Handler() http.Handler {
 	mux.Handle(fluxv1connect.NewEventStoreServiceHandler(eventStoreService{s, eventstore.New(s.engine)}, options))
 	mux.Handle(fluxv1connect.NewKeyValueServiceHandler(keyValueService{s, keyvalue.New(s.engine)}, options))
 	mux.Handle(fluxv1connect.NewScheduleServiceHandler(scheduleService{s, schedule.New(s.engine)}, options))
+	mux.Handle(fluxv1connect.NewExecutionServiceHandler(executionService{s}, options))
 	mux.Handle(fluxv1connect.NewAdminServiceHandler(adminService{s}, options))
 	return s.guard(mux)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/flux-go/flux/internal/engine"
 	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/internal/position"
+	"github.com/flux-go/flux/internal/recording"
 	"github.com/flux-go/flux/internal/tracking"
 )
 
@@ -37,8 +38,9 @@ func newService(t testing.TB) *Service {
 	})
 	logs := messagelog.New(e)
 	s := New(Options{
-		Engine: e, Logs: logs, Tracking: tracking.New(e, logs, position.New(e), tracking.Options{}), MaxMessageBytes: 1 << 20,
-		Observer: noObserver{}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Clock: time.Now,
+		Engine: e, Logs: logs, Tracking: tracking.New(e, logs, position.New(e), tracking.Options{}), Executions: recording.New(e),
+		MaxMessageBytes: 1 << 20,
+		Observer:        noObserver{}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Clock: time.Now,
 	})
 	t.Cleanup(s.EndStreams)
 	return s
@@ -50,7 +52,8 @@ func FuzzJSONRequests(f *testing.F) {
 	names = slices.DeleteFunc(names, func(name string) bool {
 		switch name {
 		case fluxv1connect.LogServicePublishProcedure, fluxv1connect.TrackingServiceTrackProcedure,
-			fluxv1connect.LogServiceResultsProcedure, fluxv1connect.AdminServiceBackupProcedure:
+			fluxv1connect.LogServiceResultsProcedure, fluxv1connect.AdminServiceBackupProcedure,
+			fluxv1connect.ExecutionServiceTailExecutionsProcedure:
 			return true // streams
 		}
 		return false
@@ -64,6 +67,8 @@ func FuzzJSONRequests(f *testing.F) {
 			`{"transaction":{"appends":[{"log":"event","blocks":"Rmx4QgEA"}],"positions":[{"log":"event","consumer":"c"}]}}`,
 			`{"tracker":{"log":"event","consumer":"c","trackerId":"t","weight":-1,"maxBytes":2147483647}}`,
 			`{"log":"query","message":{"type":"a"},"timeoutMs":"10"}`,
+			`{"id":"0123","fingerprint":"0123","executions":["AUUA","eA=="],"fence":{"executionId":"0123","token":"-1"}}`,
+			`{"filter":{"status":"ok","text":"a","where":["req.a=1"],"path":"/a","since":"-1"},"cursor":"ffffffffffffffff"}`,
 		} {
 			f.Add(uint(i), body)
 		}
