@@ -161,6 +161,9 @@ func (i *identity) RoundTrip(r *http.Request) (*http.Response, error) {
 	if i.token != "" {
 		r.Header.Set("Authorization", "Bearer "+i.token)
 	}
+	if r.ContentLength < 0 && r.Body != nil {
+		r.Body = &streamBody{ReadCloser: r.Body}
+	}
 	return i.next.RoundTrip(r)
 }
 

@@ -1,7 +1,6 @@
 package flux
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -113,8 +112,6 @@ func TestNoMoreIsInFlightThanTheServerRemembers(t *testing.T) {
 func TestTransactionsOfAFrameAreSettledEachByItsAnswer(t *testing.T) {
 	t.Parallel()
 	p := heldProducer()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
 	var sent []*transaction
 	for range 4 {
 		sent = append(sent, put(t, p, 1))
@@ -132,12 +129,12 @@ func TestTransactionsOfAFrameAreSettledEachByItsAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"[] true", "[7] false", "[] true", "[8] false"} {
-		err := sent[i].wait(ctx)
+		err := sent[i].wait(t.Context())
 		if got := fmt.Sprint(sent[i].firsts, errors.Is(err, ErrConflict)); got != want {
 			t.Errorf("transaction %d: %s (%v), want %s", i, got, err, want)
 		}
 	}
-	if again := p.land(1); again != nil || f.answered != true || p.mu.unanswered != 0 {
+	if again := p.land(1); again != nil || !f.answered || p.mu.unanswered != 0 {
 		t.Errorf("answered again: %v; %d bytes are not answered", again, p.mu.unanswered)
 	}
 }
