@@ -1,0 +1,187 @@
+package redact
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A Redactor applies rules. It is safe for concurrent use.
+type Redactor struct {
+	rules *Rules
+	key   []byte
+}
+
+// Redactor returns a redactor whose stand-ins depend on the key: under the same key, equal values have equal stand-ins. Who
+// does not have the key cannot find out what a stand-in stands for by trying.
+func (r *Rules) Redactor(key []byte) *Redactor {
+	return &Redactor{rules: r, key: bytes.Clone(key)}
+}
+
+// Rules returns the rules that are applied.
+func (r *Redactor) Rules() *Rules { return r.rules }
+
+// Payload redacts a JSON document from a place, as "http.request", on its own. It returns data when there is nothing to hide,
+// and does not change it otherwise. Data that is not JSON is redacted as text.
+func (r *Redactor) Payload(where string, data []byte) []byte {
+	s := Session{r: r}
+	return s.Payload(where, data)
+}
+
+// Text redacts a text from a place, as "log.message", on its own.
+func (r *Redactor) Text(where, text string) string {
+	s := Session{r: r}
+	return s.Text(where, text)
+}
+
+// Session returns a session for the parts of one execution.
+func (r *Redactor) Session() *Session { return &Session{r: r} }
+
+// A Session redacts what belongs together. It remembers what it has hidden: a value hidden in one place is hidden wherever
+// the session meets it later, with the same stand-in. It is not safe for concurrent use.
+type Session struct {
+	r       *Redactor
+	known   map[string]string // value → stand-in
+	size    int               // bytes of known
+	count   int
+	needles *finder // of known; nil when it is to be built
+	anchors *finder
+
+	tables []string // of the statement whose answer is redacted
+	key    string   // of the command whose answer is redacted
+	field  nameVerdict
+
+	observe func(Finding) // nil when nobody looks
+	part    string        // of the execution that is redacted, for findings
+	at      string        // where in it
+}
+
+// Count is how many values were hidden.
+func (s *Session) Count() int { return s.count }
+
+// Payload redacts a JSON document as Redactor.Payload does, and what the session knows.
+func (s *Session) Payload(where string, data []byte) []byte {
+	data = s.hidePayload(where, data)
+	return s.spreadPayload(where, data)
+}
+
+// Text redacts a text as Redactor.Text does, and what the session knows.
+func (s *Session) Text(where, text string) string {
+	return s.spreadText(s.hideText(where, text))
+}
+
+func (s *Session) hidePayload(where string, data []byte) []byte {
+	if len(data) == 0 {
+		return data
+	}
+	p := s.r.rules.plan(where)
+	c := context{p: p, shape: shapeOf(where), rule: p.all, by: "place"}
+	if out, ok := s.document(c, data, nil, false); ok {
+		return out
+	}
+	return s.text(c, data)
+}
+
+// spreadPayload replaces what the session knows.
+func (s *Session) spreadPayload(where string, data []byte) []byte {
+	if len(s.known) == 0 || !s.mayKnow(data) {
+		return data
+	}
+	c := context{p: s.r.rules.plan(where)}
+	if out, ok := s.document(c, data, nil, true); ok {
+		return out
+	}
+	return s.replaceKnown(data)
+}
+
+func (s *Session) hideText(where, text string) string {
+	if text == "" {
+		return text
+	}
+	p := s.r.rules.plan(where)
+	if p.all != nil {
+		return string(s.hide(p.all, "place", []byte(text)))
+	}
+	before := []byte(text)
+	after := s.text(context{p: p}, before)
+	if bytes.Equal(before, after) {
+		return text
+	}
+	return string(after)
+}
+
+func (s *Session) spreadText(text string) string {
+	if len(s.known) == 0 || text == "" {
+		return text
+	}
+	before := []byte(text)
+	after := s.replaceKnown(before)
+	if bytes.Equal(before, after) {
+		return text
+	}
+	return string(after)
+}
+
+// maxKnownBytes bounds what a session remembers, values and stand-ins together.
+const maxKnownBytes = 1 << 20
+
+// hide returns the stand-in of a value under a rule, nil when it is to be left out.
+func (s *Session) hide(c *compiled, by string, value []byte) []byte {
+	switch {
+	case c.do.Name == Keep || len(value) == 0 || isStandIn(value):
+		return value
+	case c.do.Name == Drop:
+		s.found(c, by, "")
+		s.remember(value, maskText)
+		return nil
+	}
+	stand, ok := s.known[string(value)]
+	if !ok {
+		stand = string(s.r.standIn(c.do, value))
+		s.remember(value, stand)
+	}
+	s.found(c, by, stand)
+	return []byte(stand)
+}
+
+func (s *Session) remember(value []byte, stand string) {
+	if _, ok := s.known[string(value)]; ok || s.size+len(value)+len(stand) > maxKnownBytes {
+		return
+	}
+	if s.known == nil {
+		s.known = make(map[string]string)
+	}
+	s.known[string(value)] = stand
+	s.size += len(value) + len(stand)
+	s.needles, s.anchors = nil, nil
+}
+
+// hideNumber is hide for a number of JSON.
+func (s *Session) hideNumber(c *compiled, by string, number []byte) []byte {
+	if c.do.Name == Keep {
+		return number
+	}
+	stand := s.r.numberStandIn(c.do, number)
+	if bytes.Equal(stand, number) {
+		return number
+	}
+	s.remember(number, string(stand))
+	s.found(c, by, string(stand))
+	return stand
+}
+
+func (s *Session) found(c *compiled, by, stand string) {
+	s.count++
+	if s.observe != nil {
+		s.observe(Finding{Place: s.place(), Rule: c.name, By: by, StandIn: stand})
+	}
+}
+
+func (s *Session) place() string { return strings.TrimSpace(s.part + " " + s.at) }
+
+// A Finding is a value that was hidden.
+type Finding struct {
+	Place   string `json:"place"`             // in the record, as "op 2 request $.header.Authorization[0]"
+	Rule    string `json:"rule"`              // that decided
+	By      string `json:"by"`                // what found it: name, path, column, key, place, or the name of a detector
+	StandIn string `json:"standIn,omitempty"` // what took its place; empty when it was left out
+}
