@@ -27,6 +27,8 @@ type disk struct {
 	dir     string
 	failure *failure
 	lock    io.Closer
+	// readOnly says that no file may be added.
+	readOnly bool
 
 	waiting  chan struct{} // closed when somebody waits for ever
 	waitOnce sync.Once
@@ -133,8 +135,15 @@ func (d *disk) Remove(name string) error {
 	return d.FS.Remove(name)
 }
 
-// Lock locks the store for this process.
+// Lock locks the store for this process. A store without the file that is locked, such as a copy of the other files, has
+// nobody who writes it; whoever only reads it must not add the file.
 func (d *disk) Lock(name string) (io.Closer, error) {
+	if d.readOnly {
+		if _, err := d.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			d.lock = io.NopCloser(nil)
+			return d.lock, nil
+		}
+	}
 	lock, err := d.FS.Lock(name)
 	switch {
 	case err == nil:

@@ -23,22 +23,17 @@ type group struct {
 	ranges  []keyRange
 	entries []entry
 	events  []any
+
+	// What is needed once there are ranges: the keys of the first ordered writes, and what the ranges cover.
+	order   keyOrder
+	ordered int
+	covered coverage
 }
 
 // write sets a key, or deletes it when value is nil.
 type write struct {
 	key, value []byte
 	prev       int // place of the write of the same key before this one, or -1
-}
-
-// keyRange is a deletion of all keys in [start, end) and of those of the first entries of the group that lie in it.
-type keyRange struct {
-	start, end []byte
-	entries    int
-}
-
-func (r keyRange) contains(key []byte) bool {
-	return bytes.Compare(r.start, key) <= 0 && bytes.Compare(key, r.end) < 0
 }
 
 // entry is one value that Extend or StartEntry was given.
@@ -66,6 +61,7 @@ func (g *group) begin(milli int64) *group {
 	}
 	clear(g.latest)
 	g.writes, g.ranges, g.entries = g.writes[:0], g.ranges[:0], g.entries[:0]
+	g.order, g.ordered, g.covered = keyOrder{}, 0, coverage{}
 	g.milli, g.events = milli, nil
 	return g
 }
@@ -83,7 +79,9 @@ func (g *group) rollback(m mark) {
 		}
 	}
 	g.writes = g.writes[:m.writes]
+	g.ordered = min(g.ordered, m.writes)
 	g.ranges = g.ranges[:m.ranges]
+	g.covered.cut(m.ranges)
 	g.entries = g.entries[:m.entries]
 	g.events = g.events[:m.events]
 }
@@ -96,10 +94,8 @@ func (g *group) get(key []byte) ([]byte, error) {
 	if i, ok := g.latest[string(key)]; ok {
 		return g.writes[i].value, nil
 	}
-	for _, r := range g.ranges {
-		if r.contains(key) {
-			return nil, nil
-		}
+	if len(g.ranges) > 0 && g.covered.contains(g.ranges, key) {
+		return nil, nil
 	}
 	return getCopy(g.db, key)
 }
@@ -128,18 +124,18 @@ func (g *group) set(key, value []byte) {
 
 // deleteRange also deletes what the group itself has written in the range, in the order of the keys.
 func (g *group) deleteRange(start, end []byte) {
-	r := keyRange{bytes.Clone(start), bytes.Clone(end), len(g.entries)}
-	var covered []string
-	for key := range g.latest {
-		if r.contains([]byte(key)) {
-			covered = append(covered, key)
+	fresh := make([]string, 0, len(g.writes)-g.ordered)
+	for _, w := range g.writes[g.ordered:] {
+		fresh = append(fresh, string(w.key))
+	}
+	g.order.add(fresh)
+	g.ordered = len(g.writes)
+	for _, key := range g.order.within(string(start), string(end)) {
+		if i, ok := g.latest[key]; ok && g.writes[i].value != nil { // it may have been taken back, or deleted
+			g.set([]byte(key), nil)
 		}
 	}
-	slices.Sort(covered)
-	for _, key := range covered {
-		g.set([]byte(key), nil)
-	}
-	g.ranges = append(g.ranges, r)
+	g.ranges = append(g.ranges, keyRange{bytes.Clone(start), bytes.Clone(end), len(g.entries)})
 }
 
 func (g *group) extend(e entry) { g.entries = append(g.entries, e) }
@@ -196,15 +192,7 @@ func (g *group) keptEntries() []entry {
 	if len(g.ranges) == 0 {
 		return g.entries
 	}
-	var kept []entry
-	var key []byte
-	for i, e := range g.entries {
-		key = AppendUint64(append(key[:0], e.prefix...), e.at)
-		if !slices.ContainsFunc(g.ranges, func(r keyRange) bool { return i < r.entries && r.contains(key) }) {
-			kept = append(kept, e)
-		}
-	}
-	return kept
+	return uncovered(g.entries, g.ranges)
 }
 
 func writeEntry(b *pebble.Batch, run []entry, size int) error {

@@ -150,3 +150,32 @@ func TestEntriesArePackedUpToABound(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkDeletions commits groups whose transactions each write, delete a range and read. What a transaction costs must not
+// grow with the group.
+func BenchmarkDeletions(b *testing.B) {
+	for _, n := range []int{64, 512, maxGroupLen} {
+		b.Run(fmt.Sprint("transactions=", n), func(b *testing.B) {
+			e, err := Open("store", Options{FS: vfs.NewMem()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer e.Close()
+			var group []*Transaction
+			for i := range n {
+				prefix := fmt.Appendf(nil, "%08d/", i*7919%n)
+				group = append(group, transaction(do(func(tx *Tx) error {
+					tx.Set(append(bytes.Clone(prefix), 'a'), []byte("value"))
+					tx.Extend(prefix, uint64(i), []byte("entry"))
+					tx.DeleteRange(prefix, append(bytes.Clone(prefix), 0xff))
+					_, err := tx.Get(append(bytes.Clone(prefix), 'b'))
+					return err
+				})))
+			}
+			for b.Loop() {
+				commitGroup(e, group...)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/transaction")
+		})
+	}
+}

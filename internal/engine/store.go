@@ -46,6 +46,7 @@ func (e *Engine) open(dir string) error {
 		return fmt.Errorf("%w: no store in it", os.ErrNotExist)
 	}
 	e.disk = newDisk(fs, dir, e.failure)
+	e.disk.readOnly = e.options.ReadOnly
 	if err := e.openPebble(dir); err != nil || e.options.ReadOnly {
 		return err
 	}

@@ -114,6 +114,16 @@ func TestStoreIsOpenOnce(t *testing.T) {
 
 func TestReadOnlyOpenChangesNoByte(t *testing.T) {
 	t.Parallel()
+	for _, removed := range []string{"no file", "LOCK"} {
+		t.Run("without "+removed, func(t *testing.T) {
+			t.Parallel()
+			readOnlyOpenChangesNoByte(t, removed)
+		})
+	}
+}
+
+// readOnlyOpenChangesNoByte opens a store from which a file was removed, if it has one of that name.
+func readOnlyOpenChangesNoByte(t *testing.T, removed string) {
 	dir := t.TempDir()
 	e, err := Open(dir, Options{MemTableBytes: 64 << 10})
 	if err != nil {
@@ -123,6 +133,9 @@ func TestReadOnlyOpenChangesNoByte(t *testing.T) {
 		propose(t, e, set(byte(i), strings.Repeat("x", 1000)))
 	}
 	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, removed)); (err == nil) != (removed == "LOCK") {
 		t.Fatal(err)
 	}
 	before := files(t, vfs.Default, dir)
