@@ -127,30 +127,6 @@ func (p *plan) find(spans []span, text []byte, has uint8, digits int) []span {
 	return spans
 }
 
-func isDigit(b byte) bool { return b-'0' <= 9 }
-func isUpper(b byte) bool { return b-'A' < 26 }
-func isAlnum(b byte) bool { return isDigit(b) || b|0x20-'a' < 26 }
-func isWord(b byte) bool  { return isAlnum(b) || b == '_' }
-
-// isToken is the alphabet of base64, with or without URLs in mind, and of most tokens.
-func isToken(b byte) bool {
-	return isWord(b) || b == '-' || b == '+' || b == '/' || b == '=' || b == '.' || b == '~'
-}
-
-// run returns the end of the bytes from start on that are of a kind.
-func run(text []byte, start int, kind func(byte) bool) int {
-	for start < len(text) && kind(text[start]) {
-		start++
-	}
-	return start
-}
-
-// begins says that no letter or digit stands before a place: what follows is not the end of a longer word.
-func begins(text []byte, at int) bool { return at == 0 || !isAlnum(text[at-1]) }
-
-// ends is the same for the end.
-func ends(text []byte, at int) bool { return at == len(text) || !isWord(text[at]) }
-
 // findCards finds numbers of payment cards: 13 to 19 digits of a known issuer with the right check digit, alone or in groups
 // with single spaces or dashes between them.
 func findCards(text []byte, found func(start, end int)) {
@@ -175,7 +151,7 @@ func findCards(text []byte, found func(start, end int)) {
 			i = end
 			continue
 		}
-		i = run(text, i, isDigit) - 1 // a number before the card, as "7 4111…", is not part of it
+		i = run(text, i, digit) - 1 // a number before the card, as "7 4111…", is not part of it
 	}
 }
 
@@ -231,25 +207,24 @@ func luhn(digits []byte) int {
 
 // findJWTs finds JSON web tokens: three parts in base64 for URLs, of which the first two are JSON objects.
 func findJWTs(text []byte, found func(start, end int)) {
-	part := func(b byte) bool { return isWord(b) || b == '-' }
 	for at := 0; ; {
 		i := bytes.Index(text[at:], []byte("eyJ"))
 		if i < 0 {
 			return
 		}
 		i += at
-		header := run(text, i, part)
+		header := run(text, i, jwtPart)
 		at = header
 		if !begins(text, i) || header-i < 10 || header == len(text) || text[header] != '.' {
 			continue
 		}
-		payload := run(text, header+1, part)
+		payload := run(text, header+1, jwtPart)
 		if payload-header < 4 {
 			continue
 		}
 		end := payload
 		if end < len(text) && text[end] == '.' {
-			end = run(text, end+1, part)
+			end = run(text, end+1, jwtPart)
 		}
 		found(i, end)
 		at = end
@@ -267,7 +242,7 @@ func findAWSKeys(text []byte, found func(start, end int)) {
 		at = i + 1
 		switch string(text[i : i+4]) {
 		case "AKIA", "ASIA", "AROA", "AIDA", "AGPA", "ANPA":
-			end := run(text, i, func(b byte) bool { return isUpper(b) || isDigit(b) })
+			end := run(text, i, ibanPart)
 			if end-i == 20 && begins(text, i) && ends(text, end) {
 				found(i, end)
 				at = end
@@ -284,17 +259,17 @@ var apiKeyPrefixes = [][]byte{
 }
 
 func findAPIKeys(text []byte, found func(start, end int)) {
-	part := func(b byte) bool { return isWord(b) || b == '-' }
-	for i := 0; i < len(text); i = run(text, i, part) + 1 {
-		if !isWord(text[i]) {
-			continue
-		}
-		for _, prefix := range apiKeyPrefixes {
-			if end := run(text, i, part); bytes.HasPrefix(text[i:], prefix) && end-i >= len(prefix)+16 {
-				found(i, end)
-				break
+	for i := 0; i < len(text); {
+		end := run(text, i, jwtPart|dot)
+		if end-i >= 20 {
+			for _, prefix := range apiKeyPrefixes {
+				if bytes.HasPrefix(text[i:end], prefix) && end-i >= len(prefix)+16 {
+					found(i, end)
+					break
+				}
 			}
 		}
+		i = end + 1
 	}
 }
 
@@ -336,7 +311,7 @@ func findBearers(text []byte, found func(start, end int)) {
 		if !endsWithScheme(text[:i]) {
 			continue
 		}
-		if end := run(text, at, isToken); end-at >= 8 && looksRandom(text[at:end]) {
+		if end := run(text, at, token); end-at >= 8 && looksRandom(text[at:end]) {
 			found(at, end)
 			at = end
 		}
@@ -355,7 +330,7 @@ func endsWithScheme(text []byte) bool {
 // looksRandom tells a token from a word: "Basic information" is no secret.
 func looksRandom(text []byte) bool {
 	for _, b := range text {
-		if isDigit(b) || isUpper(b) || b == '=' || b == '+' || b == '/' || b == '_' {
+		if ibanPart.has(b) || b == '=' || b == '+' || b == '/' || b == '_' {
 			return true
 		}
 	}
@@ -364,8 +339,6 @@ func looksRandom(text []byte) bool {
 
 // findEmails finds e-mail addresses.
 func findEmails(text []byte, found func(start, end int)) {
-	local := func(b byte) bool { return isWord(b) || b == '.' || b == '+' || b == '-' || b == '%' || b >= 0x80 }
-	domain := func(b byte) bool { return isAlnum(b) || b == '.' || b == '-' || b >= 0x80 }
 	for at := 0; ; {
 		i := bytes.IndexByte(text[at:], '@')
 		if i < 0 {
@@ -374,10 +347,10 @@ func findEmails(text []byte, found func(start, end int)) {
 		i += at
 		at = i + 1
 		start := i
-		for start > 0 && local(text[start-1]) {
+		for start > 0 && mailLocal.has(text[start-1]) {
 			start--
 		}
-		end := run(text, at, domain)
+		end := run(text, at, mailHost)
 		for end > at && (text[end-1] == '.' || text[end-1] == '-') {
 			end--
 		}
@@ -391,7 +364,7 @@ func findEmails(text []byte, found func(start, end int)) {
 // findIBANs finds international bank account numbers with the right check sum, as one word or in groups of four.
 func findIBANs(text []byte, found func(start, end int)) {
 	for i := 0; i+15 <= len(text); i++ {
-		if !isUpper(text[i]) || !isUpper(text[i+1]) || !isDigit(text[i+2]) || !isDigit(text[i+3]) || !begins(text, i) {
+		if !upper.has(text[i]) || !upper.has(text[i+1]) || !isDigit(text[i+2]) || !isDigit(text[i+3]) || !begins(text, i) {
 			continue
 		}
 		if end := endOfIBAN(text, i); end > 0 {
@@ -408,7 +381,7 @@ func endOfIBAN(text []byte, start int) int {
 		if text[j] == ' ' && (len(compact)%4 == 0) && text[j-1] != ' ' {
 			continue
 		}
-		if !isUpper(text[j]) && !isDigit(text[j]) {
+		if !ibanPart.has(text[j]) {
 			break
 		}
 		compact = append(compact, text[j])
@@ -435,7 +408,7 @@ func mod97(iban []byte) int {
 
 // isEntropic says that a value looks as if it was drawn: one long word with many different characters.
 func isEntropic(text []byte) bool {
-	if len(text) < 20 || len(text) > 4096 || run(text, 0, isToken) != len(text) {
+	if len(text) < 20 || len(text) > 4096 || !isAll(text, token) {
 		return false
 	}
 	var counts [256]int

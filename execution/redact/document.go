@@ -29,22 +29,24 @@ type walker struct {
 	out    []byte // of in[:copied], once something is replaced
 	copied int
 	spread bool // replace only what the session knows
+	broken bool // it is no JSON after all
 	way    []pathPart
 	side   side
 }
 
-// document redacts a JSON document. It returns false when data is not one, nothing being changed then.
+// document redacts a JSON document. It returns false when data is not one. It is not strict: what is taken for JSON has its
+// strings, brackets and keys in place.
 func (s *Session) document(c context, data []byte, way []pathPart, spread bool) ([]byte, bool) {
-	if !json.Valid(data) {
-		return data, false
-	}
 	w := walker{s: s, in: data, spread: spread, way: way}
-	if w.way == nil {
-		w.way = make([]pathPart, 0, 16)
+	if way == nil {
+		w.way = s.way[:0]
 	}
 	c.base = len(w.way)
-	w.space()
 	w.value(c)
+	w.space()
+	if w.broken || w.pos < len(w.in) {
+		return data, false
+	}
 	return w.result(), true
 }
 
@@ -64,15 +66,32 @@ func (w *walker) replace(start, end int, text []byte) {
 	w.copied = end
 }
 
-func (w *walker) space() {
-	for w.pos < len(w.in) {
-		switch w.in[w.pos] {
-		case ' ', '\t', '\n', '\r', ',', ':':
-			w.pos++
-		default:
-			return
-		}
+// space goes to the next byte that is not white.
+func (w *walker) space() { w.pos = run(w.in, w.pos, space) }
+
+// next returns the next byte that is not white and stays at it; 0 at the end.
+func (w *walker) next() byte {
+	if w.space(); w.pos < len(w.in) {
+		return w.in[w.pos]
 	}
+	return 0
+}
+
+// more goes to the next member of an object or element of an array, and says whether there is one. The first is after the
+// bracket, others are after commas.
+func (w *walker) more(first bool, closing byte) bool {
+	switch b := w.next(); {
+	case b == closing:
+		w.pos++
+		return false
+	case first && b != 0:
+		return !w.broken
+	case b == ',':
+		w.pos++
+		return !w.broken && w.next() != 0
+	}
+	w.broken = true
+	return false
 }
 
 // value redacts the value at pos and goes to its end.
@@ -82,10 +101,14 @@ func (w *walker) value(c context) {
 			c.rule, c.by = rule, "path"
 		}
 	}
-	switch b := w.in[w.pos]; {
+	switch b := w.next(); {
+	case w.broken || c.depth > maxDepth:
+		w.broken = true
 	case b == '{':
+		c.depth++
 		w.object(c)
 	case b == '[':
+		c.depth++
 		w.array(c)
 	case b == '"':
 		w.text(c)
@@ -96,109 +119,130 @@ func (w *walker) value(c context) {
 	}
 }
 
-// skip goes to the end of the value at pos.
+// skip goes to the end of the value that comes next.
 func (w *walker) skip() {
-	depth := 0
-	for {
-		switch w.in[w.pos] {
+	for depth := 0; !w.broken; {
+		switch b := w.next(); b {
+		case 0:
+			w.broken = true
 		case '"':
-			w.pos = endOfString(w.in, w.pos)
+			w.string()
 		case '{', '[':
 			depth++
 			w.pos++
 		case '}', ']':
 			depth--
 			w.pos++
-		default:
+		case ',', ':':
 			w.pos++
-			if depth == 0 {
-				w.pos = run(w.in, w.pos, func(b byte) bool { return isWord(b) || b == '.' || b == '-' || b == '+' })
-			}
+			continue
+		default:
+			w.pos = max(run(w.in, w.pos, word|number), w.pos+1)
 		}
-		if depth == 0 {
+		if depth <= 0 {
 			return
 		}
 	}
 }
 
-// endOfString returns the place after the string that begins at start.
-func endOfString(in []byte, start int) int {
-	for i := start + 1; ; i++ {
-		switch in[i] {
+// string goes to the end of the string that begins at pos, and returns what is in its quotes.
+func (w *walker) string() (raw []byte) {
+	start := w.pos + 1
+	for i := start; i < len(w.in); i++ {
+		switch w.in[i] {
 		case '"':
-			return i + 1
+			w.pos = i + 1
+			return w.in[start:i]
 		case '\\':
 			i++
 		}
 	}
+	w.broken, w.pos = true, len(w.in)
+	return nil
+}
+
+// key goes to the value of a member, and returns its key as it is in the document.
+func (w *walker) key() (raw []byte) {
+	if w.next() != '"' {
+		w.broken = true
+		return nil
+	}
+	raw = w.string()
+	if w.next() != ':' {
+		w.broken = true
+		return nil
+	}
+	w.pos++
+	w.space()
+	return raw
 }
 
 func (w *walker) object(c context) {
 	w.pos++
 	outer := w.side
-	for {
+	for first := true; ; first = false {
 		before := w.pos
-		w.space()
-		if w.in[w.pos] == '}' {
-			w.pos++
+		if !w.more(first, '}') {
 			break
 		}
-		start := w.pos
-		w.pos = endOfString(w.in, start)
-		raw := w.in[start+1 : w.pos-1]
-		keyEnd := w.pos
 		w.space()
-		w.member(c, raw, start, keyEnd, before)
+		start := w.pos
+		raw := w.key()
+		if w.broken {
+			break
+		}
+		w.member(c, raw, start, before)
 	}
 	w.side = outer
 }
 
-// member redacts a member of an object. Its key is in[start:keyEnd], with quotes; before is the end of what comes before it.
-func (w *walker) member(c context, raw []byte, start, keyEnd, before int) {
-	key := raw
+// member redacts a member of an object. Its key begins at start, with a quote; before is the end of what comes before it.
+func (w *walker) member(c context, raw []byte, start, before int) {
+	key, end := raw, start+len(raw)+2
 	if bytes.IndexByte(raw, '\\') >= 0 {
-		key = unquote(w.in[start:keyEnd])
+		key = w.s.unquote(w.in[start:end])
 	}
 	w.way = append(w.way, pathPart{name: key})
-	defer func() { w.way = w.way[:len(w.way)-1] }()
 	child := w.child(c, key)
 	if !w.spread && child.rule != nil && child.rule.do.Name == Drop {
 		w.drop(child, before)
-		return
+	} else {
+		if len(key) >= minKnownBytes {
+			w.name(c, key, start, end)
+		}
+		w.value(child)
 	}
-	if len(key) >= minKnownBytes {
-		w.key(c, key, start, keyEnd)
-	}
-	w.value(child)
+	w.way = w.way[:len(w.way)-1]
 }
 
 // drop leaves a member out, with the comma before or after it. What comes before it ends at before.
 func (w *walker) drop(c context, before int) {
 	start := w.pos
 	w.skip()
+	if w.broken {
+		return
+	}
 	value := w.in[start:w.pos]
 	if value[0] == '"' {
-		value = unquote(value)
+		value = w.s.unquote(value)
 	}
 	w.locate()
 	w.s.hide(c.rule, c.by, value)
-	if comma := run(w.in, before, isSpace); w.in[comma] != ',' { // the first of its object: the comma after it goes
-		w.pos = run(w.in, w.pos, isSpace)
-		if w.in[w.pos] == ',' {
+	if comma := run(w.in, before, space); w.in[comma] != ',' { // the first of its object: the comma after it goes
+		if w.next() == ',' {
 			w.pos++
 		}
 	}
 	w.replace(before, w.pos, nil)
 }
 
-func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
-
-// key redacts a key, which is data in documents that are maps.
-func (w *walker) key(c context, key []byte, start, end int) {
+// name redacts a key, which is data in documents that are maps.
+func (w *walker) name(c context, key []byte, start, end int) {
 	after := key
 	if w.spread {
 		after = w.s.replaceKnown(key)
-	} else if has, digits := contents(key); digits >= 12 || len(key) >= 16 {
+	} else if has, digits := contents(key); digits >= 12 || len(key) >= 20 {
+		w.locate()
 		after = w.s.hideSpans(key, c.p.find(nil, key, has, digits))
 	}
 	if !bytes.Equal(after, key) {
@@ -208,12 +252,7 @@ func (w *walker) key(c context, key []byte, start, end int) {
 
 func (w *walker) array(c context) {
 	w.pos++
-	for i := 0; ; i++ {
-		w.space()
-		if w.in[w.pos] == ']' {
-			w.pos++
-			return
-		}
+	for i := 0; w.more(i == 0, ']'); i++ {
 		w.way = append(w.way, pathPart{index: i})
 		w.value(w.element(c, i))
 		w.way = w.way[:len(w.way)-1]
@@ -222,13 +261,12 @@ func (w *walker) array(c context) {
 
 func (w *walker) text(c context) {
 	start := w.pos
-	w.pos = endOfString(w.in, start)
-	before := w.in[start+1 : w.pos-1]
+	before := w.string()
 	if len(before) == 0 {
 		return
 	}
 	if bytes.IndexByte(before, '\\') >= 0 {
-		before = unquote(w.in[start:w.pos])
+		before = w.s.unquote(w.in[start:w.pos])
 	}
 	w.locate()
 	after := w.newText(c, before)
@@ -281,20 +319,20 @@ func (w *walker) base64(c context, text []byte) []byte {
 
 func (w *walker) number(c context) {
 	start := w.pos
-	w.pos = run(w.in, start, func(b byte) bool { return isDigit(b) || bytes.IndexByte([]byte("+-.eE"), b) >= 0 })
-	number := w.in[start:w.pos]
-	after := number
+	w.pos = run(w.in, start, number)
+	before := w.in[start:w.pos]
+	after := before
 	switch {
 	case w.spread:
-		after = w.s.knownNumber(number)
+		after = w.s.knownNumber(before)
 	case c.rule != nil:
 		w.locate()
-		after = w.s.hideNumber(c.rule, c.by, number)
-	case len(number) >= 13 && c.p.detect[detectCard] != nil && isCard(number):
+		after = w.s.hideNumber(c.rule, c.by, before)
+	case len(before) >= 13 && c.p.detect[detectCard] != nil && isAll(before, digit) && isCard(before):
 		w.locate()
-		after = w.s.hideNumber(c.p.detect[detectCard], detectorNames[detectCard], number)
+		after = w.s.hideNumber(c.p.detect[detectCard], detectorNames[detectCard], before)
 	}
-	if !bytes.Equal(after, number) {
+	if !bytes.Equal(after, before) {
 		w.replace(start, w.pos, after)
 	}
 }
@@ -302,7 +340,13 @@ func (w *walker) number(c context) {
 // literal hides true as false: the other way it would tell as much.
 func (w *walker) literal(c context) {
 	start := w.pos
-	w.pos = run(w.in, start, isWord)
+	w.pos = run(w.in, start, word)
+	switch string(w.in[start:w.pos]) {
+	case "true", "false", "null":
+	default:
+		w.broken = true
+		return
+	}
 	if c.rule != nil && c.rule.do.Name != Keep && w.in[start] == 't' {
 		w.locate()
 		w.s.found(c.rule, c.by, "false")
@@ -319,18 +363,39 @@ func (w *walker) locate() {
 
 // looksJSON says that a text may be a JSON object or array.
 func looksJSON(text []byte) bool {
-	i := run(text, 0, isSpace)
+	i := run(text, 0, space)
 	if len(text)-i < 4 || text[i] != '{' && text[i] != '[' {
 		return false
 	}
 	last := len(text) - 1
-	for last > i && isSpace(text[last]) {
+	for last > i && space.has(text[last]) {
 		last--
 	}
 	return text[last] == text[i]+2 // in ASCII, brackets are two apart
 }
 
-// unquote returns the text of a JSON string.
+// unquote returns the text of a JSON string. It stays valid as long as the session.
+func (s *Session) unquote(quoted []byte) []byte {
+	start := len(s.scratch)
+	out := s.scratch
+	for i := 1; i < len(quoted)-1; i++ {
+		b := quoted[i]
+		if b != '\\' {
+			out = append(out, b)
+			continue
+		}
+		i++
+		if quoted[i] == 'u' {
+			return unquote(quoted) // rare, and not simple
+		}
+		out = append(out, unescaped[quoted[i]])
+	}
+	s.scratch = out
+	return out[start:len(out):len(out)]
+}
+
+var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
 func unquote(quoted []byte) []byte {
 	var text string
 	if json.Unmarshal(quoted, &text) != nil {

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -63,28 +64,31 @@ func sameText(text string) string { return text }
 
 // maxCached bounds a cache. Names of fields and texts of statements are few in most programs; those of one that makes them
 // up are looked at each time.
-const maxCached = 1024
+const (
+	maxCached      = 1024
+	maxCachedBytes = 4096
+)
 
 // A cache remembers what was found out about a name. Reading it takes no lock; it is copied to be written.
 type cache[V any] struct{ known atomic.Pointer[map[string]V] }
 
-func (c *cache[V]) get(name []byte, find func(string) V) V {
+func (c *cache[V]) get(name []byte) (value V, ok bool) {
+	if known := c.known.Load(); known != nil {
+		value, ok = (*known)[string(name)]
+	}
+	return value, ok
+}
+
+// put returns the value, having remembered it if there was room.
+func (c *cache[V]) put(name []byte, value V) V {
 	known := c.known.Load()
-	if known != nil {
-		if value, ok := (*known)[string(name)]; ok {
-			return value
-		}
-		if len(*known) >= maxCached {
-			return find(string(name))
-		}
+	if known == nil {
+		known = &map[string]V{}
 	}
-	value := find(string(name))
-	more := map[string]V{string(name): value}
-	if known != nil {
-		for name, value := range *known {
-			more[name] = value
-		}
+	if len(*known) < maxCached && len(name) <= maxCachedBytes {
+		more := maps.Clone(*known)
+		more[string(name)] = value
+		c.known.Store(&more) // what another goroutine remembers meanwhile is found out again
 	}
-	c.known.CompareAndSwap(known, &more) // another goroutine may have been faster: then the next time will do
 	return value
 }

@@ -13,6 +13,7 @@ type plan struct {
 	detect  [detectorCount]*compiled // the rule that a detector works for
 	found   detectorSet              // detectors that work here
 	names   cache[nameVerdict]
+	parts   cache[part]        // of an HTTP or gRPC message, by key
 	queries cache[[]*compiled] // texts of statements → rule of each parameter
 }
 
@@ -25,11 +26,10 @@ type nameVerdict struct {
 
 // plan returns the plan for a place such as "http.request.header".
 func (r *Rules) plan(place string) *plan {
-	if known, ok := r.plans.Load(place); ok {
-		return known.(*plan)
+	if known, ok := r.plans.get([]byte(place)); ok {
+		return known
 	}
-	known, _ := r.plans.LoadOrStore(place, r.makePlan(place))
-	return known.(*plan)
+	return r.plans.put([]byte(place), r.makePlan(place))
 }
 
 func (r *Rules) makePlan(place string) *plan {
@@ -70,17 +70,18 @@ func (r *Rules) makePlan(place string) *plan {
 
 // name returns what the rules say about a name.
 func (p *plan) name(name []byte) nameVerdict {
-	return p.names.get(name, func(name string) nameVerdict {
-		folded := foldName(name)
-		verdict := nameVerdict{form: formOf(folded), secret: soundsSecret(folded)}
-		for _, c := range p.named {
-			if matchesAny(c.match, name, folded) {
-				verdict.rule = c
-				break
-			}
+	if known, ok := p.names.get(name); ok {
+		return known
+	}
+	folded := foldName(string(name))
+	verdict := nameVerdict{form: formOf(folded), secret: soundsSecret(folded)}
+	for _, c := range p.named {
+		if matchesAny(c.match, string(name), folded) {
+			verdict.rule = c
+			break
 		}
-		return verdict
-	})
+	}
+	return p.names.put(name, verdict)
 }
 
 // column returns the rule for a column, nil when there is none. Tables are those it may be of.

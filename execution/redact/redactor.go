@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"strings"
+	"sync"
 )
 
 // A Redactor applies rules. It is safe for concurrent use.
@@ -23,8 +24,14 @@ func (r *Redactor) Rules() *Rules { return r.rules }
 // Payload redacts a JSON document from a place, as "http.request", on its own. It returns data when there is nothing to hide,
 // and does not change it otherwise. Data that is not JSON is redacted as text.
 func (r *Redactor) Payload(where string, data []byte) []byte {
-	s := Session{r: r}
-	return s.Payload(where, data)
+	s := sessions.Get().(*Session)
+	*s = Session{r: r, scratch: s.scratch[:0]}
+	redacted := s.Payload(where, data)
+	*s = Session{scratch: s.scratch}
+	if cap(s.scratch) <= maxScratchBytes {
+		sessions.Put(s)
+	}
+	return redacted
 }
 
 // Text redacts a text from a place, as "log.message", on its own.
@@ -32,6 +39,12 @@ func (r *Redactor) Text(where, text string) string {
 	s := Session{r: r}
 	return s.Text(where, text)
 }
+
+// sessions are used again: most payloads have nothing to remember.
+var sessions = sync.Pool{New: func() any { return new(Session) }}
+
+// maxScratchBytes is the most that a session may hold on to when it waits to be used again.
+const maxScratchBytes = 64 << 10
 
 // Session returns a session for the parts of one execution.
 func (r *Redactor) Session() *Session { return &Session{r: r} }
@@ -51,6 +64,8 @@ type Session struct {
 	field  nameVerdict
 
 	observe func(Finding) // nil when nobody looks
+	way     [12]pathPart  // room for the way of a document
+	scratch []byte        // room for texts without their quotes
 	part    string        // of the execution that is redacted, for findings
 	at      string        // where in it
 }

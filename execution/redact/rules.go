@@ -65,7 +65,7 @@ const maxKeepLast = 8
 type Rules struct {
 	rules []Rule
 	all   []compiled
-	plans sync.Map // string, a place → *plan
+	plans cache[*plan] // by place
 	hash  string
 
 	asksTables bool // a rule is about tables

@@ -84,17 +84,17 @@ func (w *walker) child(c context, key []byte) context {
 
 // childShape sets place and shape of a member.
 func (w *walker) childShape(c context, child *context, key []byte) {
-	enter := func(place string, shape shape) {
-		child.p, child.shape = w.s.r.rules.plan(place), shape
+	enter := func(p *plan, shape shape) {
+		child.p, child.shape = p, shape
 		if child.p.all != nil {
 			child.rule, child.by = child.p.all, "place"
 		}
 	}
 	switch c.shape {
 	case shapeHTTP, shapeGRPC:
-		if place, shape := c.p.part(key); place != "" {
-			enter(place, shape)
-			if shape == shapePlain {
+		if part := w.s.r.rules.part(c.p, key); part.plan != nil {
+			enter(part.plan, part.shape)
+			if part.shape == shapePlain {
 				child.base = len(w.way)
 			}
 			return
@@ -104,7 +104,7 @@ func (w *walker) childShape(c context, child *context, key []byte) {
 		return
 	case shapeSQLResponse:
 		if string(key) == "rows" {
-			enter("sql.result", shapeSQLRows)
+			enter(w.s.r.rules.plan("sql.result"), shapeSQLRows)
 			w.side.byPosition = w.columnRules(child.p)
 			return
 		}
@@ -121,21 +121,30 @@ func (w *walker) childShape(c context, child *context, key []byte) {
 	}
 }
 
-// part returns place and shape of a part of an HTTP or gRPC message.
-func (p *plan) part(key []byte) (place string, shape shape) {
+// A part of an HTTP or gRPC message has a place and a shape of its own. The plan is nil for other members.
+type part struct {
+	plan  *plan
+	shape shape
+}
+
+func (r *Rules) part(p *plan, key []byte) part {
+	if known, ok := p.parts.get(key); ok {
+		return known
+	}
+	var found part
 	switch string(key) {
 	case "header", "trailer", "headers", "trailers":
-		return p.place + ".header", shapeHeader
+		found = part{r.plan(p.place + ".header"), shapeHeader}
 	case "metadata":
-		return p.place + ".metadata", shapeHeader
+		found = part{r.plan(p.place + ".metadata"), shapeHeader}
 	case "body":
-		return p.place + ".body", shapePlain
+		found = part{r.plan(p.place + ".body"), shapePlain}
 	case "message", "messages":
-		return p.place + ".message", shapePlain
+		found = part{r.plan(p.place + ".message"), shapePlain}
 	case "url", "path", "query":
-		return p.place + ".url", shapeURL
+		found = part{r.plan(p.place + ".url"), shapeURL}
 	}
-	return "", shapePlain
+	return p.parts.put(key, found)
 }
 
 // element returns the context of an element of an array.
@@ -164,17 +173,16 @@ func (c context) byPosition(rules []*compiled, i int) context {
 }
 
 // enterStatement is childShape for a request of SQL.
-func (w *walker) enterStatement(key []byte, enter func(string, shape)) {
+func (w *walker) enterStatement(key []byte, enter func(*plan, shape)) {
+	plan := w.s.r.rules.plan
 	switch string(key) {
 	case "sql":
-		enter("sql.text", shapePlain)
+		enter(plan("sql.text"), shapePlain)
 	case "args":
-		enter("sql.param", shapeSQLArgs)
-		p := w.s.r.rules.plan("sql.param")
-		text := w.sibling("sql")
-		w.side.byPosition = p.queries.get(text, func(text string) []*compiled { return p.paramRules(string(unquote([]byte(text)))) })
+		enter(plan("sql.param"), shapeSQLArgs)
+		w.side.byPosition = plan("sql.param").paramRules(w.sibling("sql"))
 	default:
-		enter("sql.request", shapePlain)
+		enter(plan("sql.request"), shapePlain)
 	}
 }
 
@@ -184,65 +192,64 @@ func (w *walker) columnRules(p *plan) []*compiled {
 	if columns == nil {
 		return nil
 	}
-	known := append([]byte(strings.Join(w.s.tables, ",")+"\x00"), columns...)
-	return p.queries.get(known, func(string) []*compiled {
-		var names []struct{ Name, Table string }
-		if json.Unmarshal(columns, &names) != nil {
-			return nil
+	id := append([]byte(strings.Join(w.s.tables, ",")+"\x00"), columns...)
+	if known, ok := p.queries.get(id); ok {
+		return known
+	}
+	var names []struct{ Name, Table string }
+	if json.Unmarshal(columns, &names) != nil {
+		return nil
+	}
+	rules := make([]*compiled, len(names))
+	for i, column := range names {
+		tables := w.s.tables
+		if column.Table != "" {
+			tables = []string{column.Table}
 		}
-		rules := make([]*compiled, len(names))
-		for i, column := range names {
-			tables := w.s.tables
-			if column.Table != "" {
-				tables = []string{column.Table}
-			}
-			rules[i] = p.column(column.Name, tables)
-		}
-		return rules
-	})
+		rules[i] = p.column(column.Name, tables)
+	}
+	return p.queries.put(id, rules)
 }
 
 // sibling returns a member of the object that the walker is in, as it is in the document, nil when there is none. The object
 // is the whole document for those shapes that ask.
 func (w *walker) sibling(name string) []byte {
 	other := walker{s: w.s, in: w.in}
-	for other.space(); other.pos < len(other.in) && other.in[other.pos] != '{'; {
+	if other.next() != '{' {
 		return nil
 	}
 	other.pos++
-	for {
-		other.space()
-		if other.in[other.pos] == '}' {
+	for first := true; other.more(first, '}'); first = false {
+		key := other.key()
+		start := other.pos
+		other.skip()
+		if other.broken {
 			return nil
 		}
-		start := other.pos
-		other.pos = endOfString(other.in, start)
-		key := other.in[start+1 : other.pos-1]
-		other.space()
-		start = other.pos
-		other.skip()
 		if string(key) == name {
 			return other.in[start:other.pos]
 		}
 	}
+	return nil
 }
 
 // enterRedis is childShape for requests and answers of Redis.
-func (w *walker) enterRedis(key []byte, enter func(string, shape)) {
+func (w *walker) enterRedis(key []byte, enter func(*plan, shape)) {
+	plan := w.s.r.rules.plan
 	switch string(key) {
 	case "args":
-		enter("redis.value", shapeRedisArgs)
+		enter(plan("redis.value"), shapeRedisArgs)
 		w.side.command = strings.ToUpper(string(unquote(orEmpty(w.sibling("command")))))
 		w.side.args = argsOf(w.sibling("args"))
 		if len(w.side.args) > 0 && strings.EqualFold(string(w.side.args[0]), w.side.command) {
 			w.side.args[0] = nil
 		}
 	case "reply", "replies":
-		enter("redis.value", shapeRedisReply)
+		enter(plan("redis.value"), shapeRedisReply)
 	case "commands":
-		enter("redis.request", shapeRedis)
+		enter(plan("redis.request"), shapeRedis)
 	default:
-		enter("redis.request", shapePlain)
+		enter(plan("redis.request"), shapePlain)
 	}
 }
 

@@ -101,7 +101,7 @@ func isDistinct(value string) bool {
 // anchor returns the longest part of a text that JSON and URLs write as it is.
 func anchor(text string) string {
 	longest := ""
-	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r > 127 || !isWord(byte(r)) }) {
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r > 127 || !word.has(byte(r)) }) {
 		if len(part) > len(longest) {
 			longest = part
 		}
@@ -112,7 +112,7 @@ func anchor(text string) string {
 // variants returns a value as it is written in texts of all kinds: as it is, in JSON, in URLs, in base64 at any place of what is
 // encoded, and in hexadecimal digits. Stand-ins are written in the same way where that is possible.
 func variants(value, stand string) []needle {
-	all := []needle{{text: value, stand: stand, number: run([]byte(value), 0, isDigit) == len(value)}}
+	all := []needle{{text: value, stand: stand, number: isAll([]byte(value), digit)}}
 	add := func(text, stand string) {
 		if len(text) >= minKnownBytes && !slices.ContainsFunc(all, func(n needle) bool { return n.text == text }) {
 			all = append(all, needle{text: text, stand: stand})

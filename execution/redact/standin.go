@@ -41,7 +41,7 @@ func isStandIn(text []byte) bool {
 	case 't':
 		return isMarked(text, tokenPrefix, digestDigits)
 	case 'e':
-		return bytes.HasPrefix(text, []byte(encryptPrefix)) && run(text, len(encryptPrefix), isToken) == len(text)
+		return bytes.HasPrefix(text, []byte(encryptPrefix)) && isAll(text, token)
 	case '*':
 		return bytes.HasPrefix(text, []byte(maskText)) && len(text) <= len(maskText)+maxKeepLast*4 && !bytes.ContainsRune(text[4:], '*')
 	case '0':
@@ -57,10 +57,8 @@ func isStandIn(text []byte) bool {
 }
 
 func isMarked(text []byte, prefix string, digits int) bool {
-	return len(text) == len(prefix)+digits && string(text[:len(prefix)]) == prefix && run(text, len(prefix), isHex) == len(text)
+	return len(text) == len(prefix)+digits && string(text[:len(prefix)]) == prefix && isAll(text[len(prefix):], hexDigit)
 }
-
-func isHex(b byte) bool { return isDigit(b) || b-'a' < 6 }
 
 // isStandInNumber knows what standDigits makes.
 func isStandInNumber(text []byte) bool {
@@ -92,7 +90,7 @@ func isUUID(text []byte) bool {
 		return false
 	}
 	for i, b := range text {
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (b == '-') || !dash && !isHex(b|0x20) {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (b == '-') || !dash && !hexDigit.has(b|0x20) {
 			return false
 		}
 	}
@@ -101,7 +99,7 @@ func isUUID(text []byte) bool {
 
 func mod97Compact(text []byte) int {
 	compact := bytes.ReplaceAll(text, []byte(" "), nil)
-	if len(compact) < 15 || run(compact, 0, func(b byte) bool { return isUpper(b) || isDigit(b) }) != len(compact) {
+	if len(compact) < 15 || !isAll(compact, ibanPart) {
 		return 0
 	}
 	return mod97(compact)

@@ -12,19 +12,22 @@ type statement struct {
 	columns []string // by position of the parameter, from 0; empty where it is not known
 }
 
-// paramRules returns the rule for each parameter of a statement.
-func (p *plan) paramRules(text string) []*compiled {
-	if len(p.columns) == 0 {
+// paramRules returns the rule for each parameter of a statement, which is given as a JSON string.
+func (p *plan) paramRules(quoted []byte) []*compiled {
+	if len(p.columns) == 0 || len(quoted) == 0 {
 		return nil
 	}
-	parsed := parseStatement(text)
+	if known, ok := p.queries.get(quoted); ok {
+		return known
+	}
+	parsed := parseStatement(string(unquote(quoted)))
 	rules := make([]*compiled, len(parsed.columns))
 	for i, column := range parsed.columns {
 		if column != "" {
 			rules[i] = p.column(column, parsed.tables)
 		}
 	}
-	return rules
+	return p.queries.put(quoted, rules)
 }
 
 // A statementReader goes through the words of a statement.
@@ -48,23 +51,23 @@ func parseStatement(text string) statement {
 
 // word takes a word and returns the place of the last word it has taken.
 func (r *statementReader) word(i int) int {
-	word := r.words[i]
-	switch upper := strings.ToUpper(word); {
-	case word == "::":
+	text := r.words[i]
+	switch upper := strings.ToUpper(text); {
+	case text == "::":
 		return i + 1 // the type of a cast is no column
-	case isParameter(word):
-		r.parameter(word)
+	case isParameter(text):
+		r.parameter(text)
 	case upper == "FROM" || upper == "JOIN" || upper == "INTO" || upper == "UPDATE":
 		return r.table(i, upper == "INTO")
 	case upper == "VALUES":
 		r.values, r.depth = 0, 0
 	case r.values >= 0:
-		r.value(word)
+		r.value(text)
 	case sqlOperators[upper]:
-	case !isName(word) || sqlKeywords[upper]:
+	case !isName(text) || sqlKeywords[upper]:
 		r.column = ""
 	case r.next(i) != "(":
-		r.column = nameOf(word)
+		r.column = nameOf(text)
 	}
 	return i
 }
@@ -170,7 +173,7 @@ func sqlWords(text string) (words []string) {
 	for i := 0; i < len(text); {
 		start := i
 		switch b := text[i]; {
-		case isSpace(b):
+		case space.has(b):
 			i++
 			continue
 		case b == '\'':
@@ -185,7 +188,7 @@ func sqlWords(text string) (words []string) {
 			continue
 		case strings.HasPrefix(text[i:], "::"):
 			i += 2
-		case isWord(b) || b == '"' || b == '`' || b == '$' || b == ':' && i+1 < len(text) && isWord(text[i+1]) || b == '@':
+		case word.has(b) || b == '"' || b == '`' || b == '$' || b == ':' && i+1 < len(text) && word.has(text[i+1]) || b == '@':
 			i = endOfName(text, i)
 		case strings.IndexByte("=<>!~|*", b) >= 0:
 			for i < len(text) && strings.IndexByte("=<>!~|*", text[i]) >= 0 {
@@ -204,7 +207,7 @@ func endOfName(text string, i int) int {
 		switch b := text[i]; {
 		case b == '"' || b == '`':
 			i = endOfQuoted(text, i)
-		case isWord(b) || b == '.' || b == '$' || first:
+		case word.has(b) || b == '.' || b == '$' || first:
 			i++
 		default:
 			return i

@@ -47,7 +47,7 @@ func (s *Session) hideForm(c *compiled, by string, f form, text []byte) []byte {
 
 func (s *Session) hideAuthorization(c *compiled, by string, text []byte) []byte {
 	scheme, rest, ok := bytes.Cut(text, []byte(" "))
-	if !ok || len(scheme) == 0 || len(rest) == 0 || run(scheme, 0, func(b byte) bool { return isWord(b) || b == '-' }) != len(scheme) {
+	if !ok || len(scheme) == 0 || len(rest) == 0 || !isAll(scheme, jwtPart) {
 		return s.hide(c, by, text)
 	}
 	out := append(bytes.Clone(scheme), ' ')
@@ -140,9 +140,8 @@ func (s *Session) hideSpans(text []byte, spans []span) []byte {
 
 // isForm says that a text is a form, or the query of a URL: name=value&name=value.
 func isForm(text []byte) bool {
-	name := func(b byte) bool { return isWord(b) || bytes.IndexByte([]byte(".-%+[]"), b) >= 0 }
 	for i := 0; ; {
-		end := run(text, i, name)
+		end := run(text, i, formName)
 		if end == i || end-i > 64 || end >= len(text) || text[end] != '=' || end+1 < len(text) && text[end+1] == '=' {
 			return false
 		}
@@ -188,13 +187,8 @@ func (s *Session) formValues(c context, text []byte) []byte {
 }
 
 func (s *Session) formValue(c context, name, value []byte) []byte {
-	if plain, err := url.QueryUnescape(string(name)); err == nil {
-		name = []byte(plain)
-	}
-	before := value
-	if plain, err := url.QueryUnescape(string(value)); err == nil {
-		before = []byte(plain)
-	}
+	name = unescapeQuery(name)
+	before := unescapeQuery(value)
 	c.name = c.p.name(lastPart(name))
 	c.depth++
 	var after []byte
@@ -210,6 +204,17 @@ func (s *Session) formValue(c context, name, value []byte) []byte {
 	return []byte(url.QueryEscape(string(after)))
 }
 
+func unescapeQuery(text []byte) []byte {
+	if !bytes.ContainsAny(text, "%+") {
+		return text
+	}
+	plain, err := url.QueryUnescape(string(text))
+	if err != nil {
+		return text
+	}
+	return []byte(plain)
+}
+
 // lastPart returns what is after the last dot of a name.
 func lastPart(name []byte) []byte {
 	return name[bytes.LastIndexByte(name, '.')+1:]
@@ -217,17 +222,27 @@ func lastPart(name []byte) []byte {
 
 // url redacts a URL, or the path of one: the query by names, the rest as text.
 func (s *Session) url(c context, text []byte) []byte {
-	before, query, ok := bytes.Cut(text, []byte("?"))
-	path := s.text(c, before)
-	if !ok {
-		return path
+	mark := bytes.IndexByte(text, '?')
+	if mark < 0 {
+		return s.text(c, text)
 	}
-	query, fragment, hasFragment := bytes.Cut(query, []byte("#"))
-	after := append(append(bytes.Clone(path), '?'), s.formValues(c, query)...)
-	if hasFragment {
-		after = append(append(after, '#'), s.text(c, fragment)...)
+	end := len(text)
+	if i := bytes.IndexByte(text[mark:], '#'); i >= 0 {
+		end = mark + i
 	}
-	return after
+	path, query, fragment := s.text(c, text[:mark]), s.formValues(c, text[mark+1:end]), text[end:]
+	if len(fragment) > 1 {
+		fragment = append([]byte("#"), s.text(c, fragment[1:])...)
+	}
+	if same(path, text[:mark]) && same(query, text[mark+1:end]) && same(fragment, text[end:]) {
+		return text
+	}
+	return slices.Concat(path, []byte("?"), query, fragment)
+}
+
+// same says that nothing was replaced: functions return what they were given then.
+func same(after, before []byte) bool {
+	return len(after) == len(before) && (len(after) == 0 || &after[0] == &before[0])
 }
 
 // findConnections finds passwords in URLs of connections and in those of drivers for MySQL.
@@ -257,14 +272,14 @@ func findConnections(spans []span, text []byte) []span {
 // passwordIn returns where the password is in the authority of a URL that begins at start. A password that was not escaped
 // may have slashes; then the authority ends at the last @ of the word.
 func passwordIn(text []byte, start int) (from, to int, ok bool) {
-	word := run(text, start, func(b byte) bool { return b > ' ' && bytes.IndexByte([]byte("\"'<>`"), b) < 0 })
+	word := run(text, start, urlWord)
 	end := start + len(text[start:word])
 	if i := bytes.IndexAny(text[start:word], "/?#"); i >= 0 {
 		end = start + i
 	}
 	if bytes.IndexByte(text[start:end], '@') < 0 {
 		colon := bytes.IndexByte(text[start:end], ':')
-		if colon < 0 || run(text, start+colon+1, isDigit) == end {
+		if colon < 0 || run(text, start+colon+1, digit) == end {
 			return 0, 0, false // no password, but a port
 		}
 		end = word
@@ -327,7 +342,7 @@ func nameBefore(text []byte, at int) (name []byte, quoted bool) {
 		}
 	}
 	start := end
-	for start > 0 && (isWord(text[start-1]) || text[start-1] == '-' || text[start-1] == '.') {
+	for start > 0 && (word.has(text[start-1]) || text[start-1] == '-' || text[start-1] == '.') {
 		start--
 	}
 	return text[start:end], quoted
@@ -335,7 +350,9 @@ func nameBefore(text []byte, at int) (name []byte, quoted bool) {
 
 // valueAfter returns where the value is that follows a place, and whether its end is sure: it is in quotes, or a header.
 func valueAfter(text []byte, at int, f form) (start, end int, sure bool) {
-	start = run(text, at+1, func(b byte) bool { return b == ' ' || b == '[' })
+	for start = at + 1; start < len(text) && (text[start] == ' ' || text[start] == '['); {
+		start++
+	}
 	for start < len(text) && text[start] == '\\' {
 		start++
 	}
@@ -355,10 +372,15 @@ func valueAfter(text []byte, at int, f form) (start, end int, sure bool) {
 		return start, min(end, len(text)), true
 	}
 	if f != formWhole {
-		end = run(text, start, func(b byte) bool { return b != '\r' && b != '\n' && b != '"' && b != '\'' && b != ']' })
+		end = start
+		if length := bytes.IndexAny(text[start:], "\r\n\"']"); length >= 0 {
+			end += length
+		} else {
+			end = len(text)
+		}
 		return start, end, f == formAuthorization && bytes.IndexByte(text[start:end], ' ') > 0
 	}
-	end = run(text, start, func(b byte) bool { return b > ' ' && bytes.IndexByte([]byte("&;\"'<>"), b) < 0 })
+	end = run(text, start, bareValue)
 	for end > start && bytes.IndexByte([]byte(",.)}]\\"), text[end-1]) >= 0 {
 		end--
 	}
