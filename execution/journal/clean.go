@@ -6,7 +6,10 @@ import "slices"
 // to the active segment, so that a long one does not keep everything.
 func (j *Journal) clean() {
 	for _, s := range j.idle() {
-		j.carry(s)
+		if err := j.carry(s); err != nil { // it stays as long as the disk fails
+			j.settle(nil, err)
+			break
+		}
 	}
 	for _, s := range j.takeUnneeded() {
 		s.file.Close()
@@ -61,7 +64,7 @@ func (j *Journal) takeEmpty() []*folder {
 
 // carry writes the frames of executions that still run from s to the active segment once more. Frames of an execution may so
 // come twice and in another order, which a history allows.
-func (j *Journal) carry(s *segment) {
+func (j *Journal) carry(s *segment) error {
 	var frames []*frame
 	for _, c := range j.framesIn(s) {
 		parsed, err := s.frameAt(c.place.at, c.place.end)
@@ -73,15 +76,15 @@ func (j *Journal) carry(s *segment) {
 		frames = append(frames, &frame{kind: parsed.kind, id: parsed.id, payload: parsed.payload, carried: c})
 	}
 	if len(frames) == 0 {
-		return
+		return nil
 	}
 	if err := j.write(frames, true); err != nil {
-		j.settle(nil, err)
-		return
+		return err
 	}
 	for _, f := range frames {
 		j.move(f.carried, j.writer.active, f)
 	}
+	return nil
 }
 
 // carried is a frame that needs s, the segment it is in.

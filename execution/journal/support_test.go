@@ -1,26 +1,33 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/flux-go/flux/execution/record"
+	"pgregory.net/rapid"
 )
 
-// testDisk is the disk without syncing, which can be made to fail.
+// testDisk is the disk without syncing, which can be made to fail, and knows what a power cut leaves.
 type testDisk struct {
 	disk
 	failWrite, failSync, failTruncate, failCreate atomic.Bool
 
 	syncs atomic.Int64
 	gate  chan struct{} // unless nil, each sync of a file takes one from it
+
+	mu    sync.Mutex
+	files map[string]*testFile
 }
 
 var errDisk = errors.New("no space left on device")
@@ -30,37 +37,100 @@ func (d *testDisk) create(name string) (file, error) {
 		return nil, errDisk
 	}
 	f, err := d.disk.create(name)
-	return testFile{f, d}, err
-}
-
-func (d *testDisk) syncFolder(string) error { return nil }
-
-type testFile struct {
-	file
-	disk *testDisk
-}
-
-// WriteAt writes half of what it should when it fails.
-func (f testFile) WriteAt(data []byte, at int64) (int, error) {
-	if f.disk.failWrite.Load() {
-		n, _ := f.file.WriteAt(data[:len(data)/2], at)
-		return n, errDisk
+	if err != nil {
+		return nil, err
 	}
-	return f.file.WriteAt(data, at)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files == nil {
+		d.files = make(map[string]*testFile)
+	}
+	d.files[name] = &testFile{file: f, disk: d}
+	return d.files[name], nil
 }
 
-func (f testFile) Sync() error {
-	f.disk.syncs.Add(1)
-	if f.disk.gate != nil {
-		<-f.disk.gate
-	}
-	if f.disk.failSync.Load() {
-		return errDisk
+func (d *testDisk) remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.files, name)
+	return d.disk.remove(name)
+}
+
+// syncFolder makes the files that are there survive a power cut, empty.
+func (d *testDisk) syncFolder(string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.files {
+		f.isNamed = true
 	}
 	return nil
 }
 
-func (f testFile) Truncate(size int64) error {
+// powerCut returns what is found after one.
+func (d *testDisk) powerCut(t rapid.TB, dir, image string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := copyFolder(image, dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range d.files {
+		copied := filepath.Join(image, strings.TrimPrefix(name, dir))
+		err := os.Remove(copied)
+		if f.isNamed && err == nil {
+			err = os.WriteFile(copied, f.durable, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type testFile struct {
+	file
+	disk    *testDisk
+	isNamed bool
+	durable []byte
+	dirty   map[int64][]byte // written and not synced, by place
+}
+
+// WriteAt writes half of what it should when it fails.
+func (f *testFile) WriteAt(data []byte, at int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.disk.failWrite.Load() {
+		n, _ := f.file.WriteAt(data[:len(data)/2], at)
+		return n, errDisk
+	}
+	if f.dirty == nil {
+		f.dirty = make(map[int64][]byte)
+	}
+	f.dirty[at] = bytes.Clone(data)
+	return f.file.WriteAt(data, at)
+}
+
+// Sync loses for ever what it cannot sync, as operating systems do.
+func (f *testFile) Sync() error {
+	f.disk.syncs.Add(1)
+	if f.disk.gate != nil {
+		<-f.disk.gate
+	}
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	dirty := f.dirty
+	f.dirty = nil
+	if f.disk.failSync.Load() {
+		return errDisk
+	}
+	for at, data := range dirty {
+		if missing := int(at) + len(data) - len(f.durable); missing > 0 {
+			f.durable = append(f.durable, make([]byte, missing)...)
+		}
+		copy(f.durable[at:], data)
+	}
+	return nil
+}
+
+func (f *testFile) Truncate(size int64) error {
 	if f.disk.failTruncate.Load() {
 		return errDisk
 	}
@@ -86,14 +156,27 @@ func open(t testing.TB, dir string, config *Config) *Journal {
 // crashImage returns a copy of what the journals in dir have written so far: what is found after their processes died.
 func crashImage(t testing.TB, dir string) string {
 	t.Helper()
-	image := t.TempDir()
-	if err := os.CopyFS(image, os.DirFS(dir)); err != nil {
+	image := filepath.Join(t.TempDir(), "image")
+	if err := copyFolder(image, dir); err != nil {
 		t.Fatal(err)
 	}
 	return image
 }
 
-// idle waits until nothing is pending in the writer.
+// copyFolder copies until no file is removed meanwhile.
+func copyFolder(to, from string) error {
+	for {
+		err := os.CopyFS(to, os.DirFS(from))
+		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := os.RemoveAll(to); err != nil {
+			return err
+		}
+	}
+}
+
+// idleForTest waits until nothing is pending in the writer.
 func (j *Journal) idleForTest() {
 	for {
 		j.mu.Lock()

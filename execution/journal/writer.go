@@ -8,9 +8,10 @@ import (
 // writer is what the goroutine that writes has to itself.
 type writer struct {
 	id     [16]byte
-	active *segment // which is written to; nil after an error that it cannot be trusted after
-	last   uint32   // number of the newest segment
-	isLost bool     // frames may be missing on disk: the next segment says so
+	active *segment   // which is written to; nil after an error that it cannot be trusted after
+	bad    []*segment // those not trusted any more, with frames of executions that still run
+	last   uint32     // number of the newest segment
+	isLost bool       // frames may be missing on disk: the next segment says so
 	buf    []byte
 }
 
@@ -39,7 +40,10 @@ func (j *Journal) writePending() bool {
 	if len(batch) == 0 {
 		return false
 	}
-	err := j.write(batch, slices.ContainsFunc(batch, (*frame).isAwaited))
+	err := j.rescue()
+	if err == nil {
+		err = j.write(batch, slices.ContainsFunc(batch, (*frame).isAwaited))
+	}
 	j.settle(batch, err)
 	return err == nil
 }
@@ -94,7 +98,21 @@ func (j *Journal) write(batch []*frame, sync bool) error {
 }
 
 // abandon makes the writer go on in another segment.
-func (w *writer) abandon() { w.active, w.isLost = nil, true }
+func (w *writer) abandon() {
+	w.bad = append(w.bad, w.active)
+	w.active, w.isLost = nil, true
+}
+
+// rescue carries what is in bad segments to a sound one, so that what is written next comes after something that is there.
+func (j *Journal) rescue() error {
+	for len(j.writer.bad) > 0 {
+		if err := j.carry(j.writer.bad[0]); err != nil {
+			return err
+		}
+		j.writer.bad = j.writer.bad[1:]
+	}
+	return nil
+}
 
 // roll syncs the active segment and begins the next one.
 func (j *Journal) roll() error {
