@@ -34,22 +34,22 @@ type stay struct {
 // Enter does nothing.
 func Enter(ctx context.Context) (leave func()) {
 	l, _ := ctx.Value(laneKey{}).(*lane)
-	if l == nil || !goroutine.Woven() {
+	if l == nil || l.x == nil || !goroutine.Woven() {
 		return func() {}
 	}
 	before := goroutine.Get()
-	s, leave := stayIn(l.x, (*place)(before))
+	s, end := stayIn(l.x, (*place)(before))
 	p := &place{stay: s, name: l.name}
 	s.settle(p, l)
 	goroutine.Set(unsafe.Pointer(p))
 	return func() {
 		goroutine.Set(before)
-		leave()
+		end()
 	}
 }
 
 // stayIn returns the stay of a place when that is in the execution, otherwise a new one, and what to do at the end.
-func stayIn(x *Execution, at *place) (s *stay, leave func()) {
+func stayIn(x *Execution, at *place) (s *stay, end func()) {
 	if at != nil && at.stay.isIn(x) {
 		return at.stay, func() {}
 	}
