@@ -178,8 +178,10 @@ func (w *walker) key() (raw []byte) {
 }
 
 func (w *walker) object(c context) {
-	w.pos++
 	outer := w.side
+	w.side = side{start: w.pos}
+	w.pos++
+	kept := false // a member before this one
 	for first := true; ; first = false {
 		before := w.pos
 		if !w.more(first, '}') {
@@ -191,32 +193,38 @@ func (w *walker) object(c context) {
 		if w.broken {
 			break
 		}
-		w.member(c, raw, start, before)
+		if w.member(c, raw, start) {
+			kept = true
+		} else {
+			w.drop(before, kept)
+		}
 	}
 	w.side = outer
 }
 
-// member redacts a member of an object. Its key begins at start, with a quote; before is the end of what comes before it.
-func (w *walker) member(c context, raw []byte, start, before int) {
+// member redacts a member of an object, whose key begins at start, with a quote. It returns false for one that is to be left
+// out.
+func (w *walker) member(c context, raw []byte, start int) (kept bool) {
 	key, end := raw, start+len(raw)+2
 	if bytes.IndexByte(raw, '\\') >= 0 {
 		key = w.s.unquote(w.in[start:end])
 	}
 	w.way = append(w.way, pathPart{name: key})
 	child := w.child(c, key)
-	if !w.spread && child.rule != nil && child.rule.do.Name == Drop {
-		w.drop(child, before)
-	} else {
+	if kept = w.spread || child.rule == nil || child.rule.do.Name != Drop; kept {
 		if len(key) >= minKnownBytes {
 			w.name(c, key, start, end)
 		}
 		w.value(child)
+	} else {
+		w.dropped(child)
 	}
 	w.way = w.way[:len(w.way)-1]
+	return kept
 }
 
-// drop leaves a member out, with the comma before or after it. What comes before it ends at before.
-func (w *walker) drop(c context, before int) {
+// dropped goes over a value that is left out, and has it remembered.
+func (w *walker) dropped(c context) {
 	start := w.pos
 	w.skip()
 	if w.broken {
@@ -228,12 +236,16 @@ func (w *walker) drop(c context, before int) {
 	}
 	w.locate()
 	w.s.hide(c.rule, c.by, value)
-	if comma := run(w.in, before, space); w.in[comma] != ',' { // the first of its object: the comma after it goes
-		if w.next() == ',' {
-			w.pos++
-		}
+}
+
+// drop leaves out the member that ends at pos: with the comma before it, or, where no member is kept before it, with the one
+// after it. What comes before it ends at before.
+func (w *walker) drop(before int, kept bool) {
+	end := w.pos
+	if !kept && w.next() == ',' {
+		end = w.pos + 1
 	}
-	w.replace(before, w.pos, nil)
+	w.replace(max(before, w.copied), end, nil)
 }
 
 // name redacts a key, which is data in documents that are maps.

@@ -55,6 +55,7 @@ func shapeOf(where string) shape {
 
 // side is what a walker remembers of an object while it is in it.
 type side struct {
+	start      int         // of the object in the document
 	byPosition []*compiled // of parameters or columns, for statements
 	command    string      // of Redis
 	args       [][]byte    // of Redis
@@ -211,10 +212,9 @@ func (w *walker) columnRules(p *plan) []*compiled {
 	return p.queries.put(id, rules)
 }
 
-// sibling returns a member of the object that the walker is in, as it is in the document, nil when there is none. The object
-// is the whole document for those shapes that ask.
+// sibling returns a member of the object that the walker is in, as it is in the document, nil when there is none.
 func (w *walker) sibling(name string) []byte {
-	other := walker{s: w.s, in: w.in}
+	other := walker{s: w.s, in: w.in, pos: w.side.start}
 	if other.next() != '{' {
 		return nil
 	}
