@@ -71,6 +71,12 @@ var remoteHints = map[string]string{
 	"too_large":       "raise --max-message-bytes of the server",
 }
 
+// isNotFlux reports whether an error says that what answers does not know the protocol.
+func isNotFlux(err *connect.Error) bool {
+	return (err.Code() == connect.CodeUnimplemented || err.Code() == connect.CodeUnknown) &&
+		(strings.Contains(err.Message(), "HTTP") || strings.Contains(err.Message(), "content-type"))
+}
+
 // explainRemote explains what a server answered, or that none did.
 func (p *program) explainRemote(err *connect.Error) (text, hint string) {
 	for _, detail := range err.Details() {
@@ -80,13 +86,11 @@ func (p *program) explainRemote(err *connect.Error) (text, hint string) {
 			}
 		}
 	}
-	switch err.Code() {
-	case connect.CodeUnavailable:
+	switch {
+	case err.Code() == connect.CodeUnavailable:
 		return fmt.Sprintf("no server at %s: %s", p.url, err.Message()), "start one with flux serve, or name another with --url or FLUX_URL"
-	case connect.CodeUnimplemented, connect.CodeUnknown:
-		if strings.Contains(err.Message(), "HTTP") || strings.Contains(err.Message(), "content-type") {
-			return fmt.Sprintf("what answers at %s is not a Flux server: %s", p.url, err.Message()), "check --url or FLUX_URL"
-		}
+	case isNotFlux(err):
+		return fmt.Sprintf("what answers at %s is not a Flux server: %s", p.url, err.Message()), "check --url or FLUX_URL"
 	}
 	return fmt.Sprintf("connection to %s broke: %s", p.url, err.Message()), "check that the server is up, and try again"
 }

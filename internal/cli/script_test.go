@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ func TestMain(m *testing.M) { process.Main(m) }
 // TestScripts uses the binary as a person does. Scripts are in testdata/script, one for each command and for each bug that
 // was fixed. Besides the usual commands they have
 //
-//	server start ARGS…   runs "flux ARGS…", serve or dev, and sets FLUX_URL; one at a time
+//	server start ARGS…   runs "flux ARGS…", serve or dev, and sets FLUX_URL and ADDRESS; one at a time
 //	server stop          ends it as a supervisor does; it must end well
 //	server kill          ends it as a crash does
 //	await FILE REGEXP    waits until a file has a match
@@ -62,6 +63,7 @@ func serverScript(ts *testscript.TestScript, neg bool, args []string) {
 		*server = started
 		ts.Defer(started.Kill)
 		ts.Setenv("FLUX_URL", started.URL)
+		ts.Setenv("ADDRESS", strings.TrimPrefix(started.URL, "http://"))
 	case "stop":
 		if log, err := (*server).Stop(); err != nil {
 			ts.Fatalf("server ended with %v\n%s", err, log)

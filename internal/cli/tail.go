@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
@@ -22,7 +23,8 @@ func tailCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail [LOG]",
 		Short: "Follow a log as it grows",
-		Long: "Follow a log, by default that of events, and write each message as it is stored, until interrupted. It disturbs no consumer.\n\n" +
+		Long: "Follow a log, by default that of events, and write each message as it is stored, until interrupted. It disturbs no consumer. " +
+			"When the server goes away, it waits until the server is back and goes on after the last message that it wrote.\n\n" +
 			"A place in a log is " + placeHelp + ".\n\n" + messageNote,
 		Example: "  flux tail\n  flux tail command --since 1h --type 'shop\\..*' --json",
 		Args:    cobra.MaximumNArgs(1),
@@ -50,14 +52,59 @@ func (p *program) tail(ctx context.Context, logName string, o tailOptions) error
 	}
 	last := int64(since - 1)
 	name := "flux-tail-" + rand.Text()
-	err = c.follow(ctx, &fluxv1.Tracker{
-		Log: log.String(), Consumer: name, TrackerId: name, TypeFilter: o.typeFilter,
-		IgnoreSegment: true, ClientControlledIndex: true, LastIndex: &last,
-	}, func(m *message.Message) error { return p.print(show(log, m)) })
+	err = p.outlast(ctx, func() error {
+		return c.follow(ctx, &fluxv1.Tracker{
+			Log: log.String(), Consumer: name, TrackerId: name, TypeFilter: o.typeFilter,
+			IgnoreSegment: true, ClientControlledIndex: true, LastIndex: &last,
+		}, func(m *message.Message) error {
+			last = int64(m.Index)
+			return p.print(show(log, m))
+		})
+	})
 	if ctx.Err() != nil {
 		return nil // to be interrupted is how it ends
 	}
 	return err
+}
+
+// callAgainAfter is how long outlast waits for a server.
+const callAgainAfter = 250 * time.Millisecond
+
+// outlast calls f again when the server went away meanwhile. A server that was never there is an error at once.
+func (p *program) outlast(ctx context.Context, f func() error) error {
+	for met := false; ; {
+		err := f()
+		away := connect.CodeOf(err) == connect.CodeUnavailable && len(detailsOf(err)) == 0
+		if ctx.Err() != nil || !away && !broke(err) || away && !met {
+			return err
+		}
+		if !away {
+			met = true
+			text, _ := p.explain(err)
+			_ = p.err.printf("%s; waiting for it\n", text)
+		}
+		select {
+		case <-time.After(callAgainAfter):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// broke reports whether an error says that a server ends its streams, or that the connection to it broke.
+func broke(err error) bool {
+	var remote *connect.Error
+	if !errors.As(err, &remote) || isNotFlux(remote) {
+		return false
+	}
+	return remote.Code() == connect.CodeUnavailable || len(remote.Details()) == 0
+}
+
+func detailsOf(err error) []*connect.ErrorDetail {
+	if remote := (*connect.Error)(nil); errors.As(err, &remote) {
+		return remote.Details()
+	}
+	return nil
 }
 
 // follow calls f with every message that a tracker gets, until ctx ends. The consumer's position is not stored.
