@@ -111,6 +111,13 @@ func (w *BodyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Shorten makes the writer keep nothing of what follows, as if the limit had been reached.
+func (w *BodyWriter) Shorten() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = min(w.limit, len(w.body.Data))
+}
+
 // Body returns what was written so far.
 func (w *BodyWriter) Body() Body {
 	w.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -114,4 +116,26 @@ func FuzzReadBundle(f *testing.F) {
 			t.Fatalf("got  %s, %v\nwant %s", show(again), err, show(b))
 		}
 	})
+}
+
+var rewrite = flag.Bool("rewrite", false, "write the files in testdata anew")
+
+// A file of version 1 is readable for ever.
+func TestBundleOfThePastIsReadable(t *testing.T) {
+	t.Parallel()
+	const name = "testdata/version1.fluxrec"
+	want := &Bundle{failedPayment(), payment()}
+	if *rewrite {
+		if err := os.WriteFile(name, bundleFile(t, want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadBundle(bytes.NewReader(file))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got  %s, %v\nwant %s", show(got), err, show(want))
+	}
 }

@@ -146,7 +146,7 @@ func signed[T ~int | ~int64](c *coder, n int, v *T) {
 	}
 }
 
-func flag(c *coder, n int, v *bool) {
+func boolean(c *coder, n int, v *bool) {
 	var u uint64
 	if *v {
 		u = 1

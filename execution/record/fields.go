@@ -47,7 +47,7 @@ func (c *coder) code(v *Code) {
 	text(c, 2, &v.Package)
 	text(c, 3, &v.Version)
 	text(c, 4, &v.Commit)
-	flag(c, 5, &v.Dirty)
+	boolean(c, 5, &v.Dirty)
 	text(c, 6, &v.Go)
 }
 
@@ -63,7 +63,7 @@ func (c *coder) trigger(v *Trigger) {
 
 func (c *coder) payload(v *Payload) {
 	blob(c, 1, &v.Data)
-	flag(c, 2, &v.Truncated)
+	boolean(c, 2, &v.Truncated)
 }
 
 func (c *coder) replayable(v *Replayable) {
@@ -103,7 +103,7 @@ func (c *coder) checkpoint(v *Checkpoint) {
 	text(c, 18, &v.Provenance)
 	message(c, 19, &v.Call, (*coder).frame)
 	links(c, 20, &v.Links)
-	flag(c, 21, &v.Failure)
+	boolean(c, 21, &v.Failure)
 }
 
 func (c *coder) frame(v *Frame) {
@@ -117,8 +117,8 @@ func (c *coder) error(v *Error) {
 	text(c, 2, &v.Message)
 	text(c, 3, &v.Type)
 	text(c, 4, &v.Code)
-	flag(c, 5, &v.Timeout)
-	flag(c, 6, &v.Temp)
+	boolean(c, 5, &v.Timeout)
+	boolean(c, 6, &v.Temp)
 	list(c, 7, &v.Chain, int(unsafe.Sizeof(ErrorPart{})), (*coder).errorPart)
 	message(c, 8, &v.Detail, (*coder).payload)
 	list(c, 9, &v.Frames, int(unsafe.Sizeof(Frame{})), (*coder).frame)

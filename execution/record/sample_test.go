@@ -91,6 +91,9 @@ func failedPayment() *Execution {
 	}
 	x.Replayable = Replayable{ReplayPartial, []string{"a body was shortened", ""}}
 	x.Dropped = Dropped{1, 2, 3}
+	x.Notes = []Note{{"root", 7, "tier", Payload{Data: []byte(`"gold"`)}}}
+	x.Volatile, x.Boot = []string{"$.body.time"}, ID{5, 6}
+	x.Checkpoints[1].Failure = true
 	x.Links = []Link{{LinkCause, ID{9}, "command", 7, "m-0"}, last.Links[0]}
 	return x
 }

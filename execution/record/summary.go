@@ -38,7 +38,7 @@ type Summary struct {
 	Fingerprint string        `json:"fingerprint,omitzero"` // of the failure, see Fingerprint
 
 	Checkpoints int         `json:"checkpoints,omitzero"` // how many
-	InDoubt     int         `json:"inDoubt,omitzero"`     // how many of them may have taken effect or not
+	InDoubt     int         `json:"inDoubt,omitzero"`     // how many of them are
 	Logs        int         `json:"logs,omitzero"`        // lines
 	Level       ReplayLevel `json:"level,omitzero"`       // "" means full
 	Kept        string      `json:"kept,omitzero"`
@@ -69,7 +69,7 @@ func Summarize(x *Execution) Summary {
 		s.Error = firstLine(x.Error.Message, MaxErrorBytes)
 	}
 	for i := range x.Checkpoints {
-		if x.Checkpoints[i].State == StateInDoubt {
+		if x.Checkpoints[i].InDoubt() {
 			s.InDoubt++
 		}
 	}
@@ -137,7 +137,7 @@ func (c *coder) summary(s *Summary) {
 	text(c, 9, &s.Environment)
 	text(c, 10, &s.Version)
 	text(c, 11, &s.Commit)
-	flag(c, 12, &s.Dirty)
+	boolean(c, 12, &s.Dirty)
 	text(c, 13, &s.Kind)
 	text(c, 14, &s.Method)
 	text(c, 15, &s.Route)

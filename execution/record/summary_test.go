@@ -10,7 +10,7 @@ import (
 func TestSummaryNamesTheFailureAndWhatItIsTiedTo(t *testing.T) {
 	t.Parallel()
 	x := failedPayment()
-	x.Checkpoints[0].State = StateInDoubt
+	x.Checkpoints[1].State = StateInDoubt
 	x.Error.Message = "\n first \nsecond"
 	s := Summarize(x)
 	if s.Error != "first" || s.ErrorClass != ClassApp || s.ErrorType != "*fmt.wrapError" || s.Fingerprint != Fingerprint(x) {
