@@ -13,7 +13,7 @@ import (
 )
 
 // The length of a body decides how it is compressed. Below the first, compressing does not pay. Below the second, s2 takes a
-// sixth of the time of zstd for 7 % more bytes; above it, zstd has warmed up and there are bodies to make much smaller.
+// tenth of the time of zstd for 5 % more bytes; above it, zstd has warmed up and there are bodies to make much smaller.
 const (
 	minCompressBytes = 192
 	minZstdBytes     = 16 << 10
