@@ -73,8 +73,19 @@ func isAll(text []byte, c class) bool { return run(text, 0, c) == len(text) }
 func isDigit(b byte) bool { return b-'0' <= 9 }
 func isAlnum(b byte) bool { return b != '_' && word.has(b) }
 
-// begins says that no letter or digit stands before a place: what follows is not the end of a longer word.
-func begins(text []byte, at int) bool { return at == 0 || !isAlnum(text[at-1]) }
+// begins says that no letter or digit stands before a place: what follows is not the end of a longer word. What URLs write for
+// another byte, as %20, does not belong to the word.
+func begins(text []byte, at int) bool {
+	return at == 0 || !isAlnum(text[at-1]) || at >= 3 && text[at-3] == '%'
+}
+
+// afterEscape returns the place after an escape of URLs of which the % is before a place, or that place.
+func afterEscape(text []byte, at int) int {
+	if at > 0 && text[at-1] == '%' && at+2 <= len(text) {
+		return at + 2
+	}
+	return at
+}
 
 // ends is the same for the end.
 func ends(text []byte, at int) bool { return at == len(text) || !word.has(text[at]) }

@@ -131,7 +131,7 @@ func (p *plan) find(spans []span, text []byte, has uint8, digits int) []span {
 // with single spaces or dashes between them.
 func findCards(text []byte, found func(start, end int)) {
 	for i := 0; i < len(text); i++ {
-		if !isDigit(text[i]) {
+		if i = afterEscape(text, i); i == len(text) || !isDigit(text[i]) {
 			continue
 		}
 		var digits [20]byte
@@ -260,6 +260,7 @@ var apiKeyPrefixes = [][]byte{
 
 func findAPIKeys(text []byte, found func(start, end int)) {
 	for i := 0; i < len(text); {
+		i = afterEscape(text, i)
 		end := run(text, i, jwtPart|dot)
 		if end-i >= 20 {
 			for _, prefix := range apiKeyPrefixes {

@@ -353,7 +353,7 @@ func isRedisKey(command string, args [][]byte, i int) bool {
 	first := firstKey(args)
 	switch command {
 	case "MSET", "MSETNX":
-		return (i-first)%2 == 0
+		return i <= first || (i-first)%2 == 0
 	case "MGET", "DEL", "EXISTS", "UNLINK", "TOUCH":
 		return true
 	}

@@ -72,7 +72,7 @@ func (f *finder) find(text []byte, start int) (at int, found *needle) {
 }
 
 func digitsAround(text []byte, start, end int) bool {
-	return start > 0 && isDigit(text[start-1]) || end < len(text) && isDigit(text[end])
+	return start > 0 && isDigit(text[start-1]) && !begins(text, start) || end < len(text) && isDigit(text[end])
 }
 
 // buildFinders makes the finders for what the session knows: one for texts as they are, and one that looks in raw JSON for
@@ -118,8 +118,11 @@ func variants(value, stand string) []needle {
 			all = append(all, needle{text: text, stand: stand})
 		}
 	}
-	add(inJSON(value, false), inJSON(stand, false))
-	add(inJSON(value, true), inJSON(stand, true))
+	for _, escapeHTML := range []bool{false, true} {
+		inValue, inStand := inJSON(value, escapeHTML), inJSON(stand, escapeHTML)
+		add(inValue, inStand)
+		add(inJSON(inValue, escapeHTML), inJSON(inStand, escapeHTML)) // a document in a document
+	}
 	add(url.QueryEscape(value), url.QueryEscape(stand))
 	add(url.PathEscape(value), url.PathEscape(stand))
 	if len(value) < 8 {

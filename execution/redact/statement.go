@@ -140,7 +140,7 @@ func (r *statementReader) next(i int) string {
 }
 
 // sqlOperators may stand between a column and its parameter.
-var sqlOperators = wordSet(`= < > <= >= <> != ( , ~ ~* !~ || LIKE ILIKE IN ANY ALL NOT IS BETWEEN LOWER UPPER`)
+var sqlOperators = wordSet(`= < > <= >= <> != ( ) , ~ ~* !~ || LIKE ILIKE IN ANY ALL NOT IS BETWEEN LOWER UPPER`)
 
 var sqlKeywords = wordSet(`SELECT WHERE AND OR SET ON AS ORDER GROUP BY HAVING LIMIT OFFSET RETURNING DO CONFLICT USING WITH CASE WHEN
 	THEN ELSE END NULL TRUE FALSE DISTINCT UNION LEFT RIGHT INNER OUTER CROSS FULL DELETE INSERT DEFAULT FOR EXISTS ONLY LATERAL`)

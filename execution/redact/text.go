@@ -201,6 +201,9 @@ func (s *Session) formValue(c context, name, value []byte) []byte {
 	if bytes.Equal(after, before) {
 		return value
 	}
+	if c.name.rule != nil && c.name.form == formWhole {
+		s.remember(value, string(after)) // a text that only looks like a form has it as it is
+	}
 	return []byte(url.QueryEscape(string(after)))
 }
 
