@@ -24,6 +24,9 @@ type laneKey struct{}
 // in the context's lane without being told so. It is nil when there is no execution.
 func laneOf(ctx context.Context) *lane {
 	l, _ := ctx.Value(laneKey{}).(*lane)
+	if l == nowhere {
+		return nil
+	}
 	if here := goroutineLane(); here != nil && (l == nil || here.isBelow(l)) {
 		return here
 	}

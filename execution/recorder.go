@@ -174,7 +174,7 @@ func (r *Recorder) Start(ctx context.Context, op Op) *Call {
 	if l := laneOf(ctx); l != nil {
 		return l.x.startCall(ctx, l, op)
 	}
-	if r == nil {
+	if r == nil || isUnrecorded(ctx) {
 		return nil
 	}
 	if l := r.boot.rootLane(); l != nil {
