@@ -144,8 +144,8 @@ func parseFrame(data []byte, at int64) (parsedFrame, bool) {
 	return f, true
 }
 
-// readFrames calls visit with every sound frame of a segment. It says whether there was anything between or after them, and
-// whether the last of that was followed by a sound frame again: a tail that was not written completely is not.
+// readFrames calls visit with every sound frame of a segment. The segment is torn when there is something else in it, and
+// damaged when a sound frame comes after that: so it is no tail that was not written completely.
 func readFrames(data []byte, visit func(parsedFrame)) (torn, damaged bool) {
 	for at := headerBytes; at < len(data); {
 		f, ok := parseFrame(data[at:], int64(at))

@@ -117,8 +117,11 @@ func (j *Journal) rescue() error {
 // roll syncs the active segment and begins the next one.
 func (j *Journal) roll() error {
 	w := &j.writer
-	if w.active != nil && w.active.file.Sync() != nil {
-		w.abandon()
+	if w.active != nil {
+		if err := w.active.file.Sync(); err != nil {
+			w.abandon()
+			return err
+		}
 	}
 	w.last++
 	s := &segment{number: w.last, folder: j.folder}
