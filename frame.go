@@ -12,7 +12,7 @@ type frame struct {
 	first           uint64 // number of the first transaction; the others follow without gap
 	answeredThrough uint64 // number
 	transactions    []*transaction
-	small           bool
+	small           int  // bytes of a small frame, 0 of others
 	answered        bool // guarded by the producer
 }
 

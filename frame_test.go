@@ -61,7 +61,7 @@ func TestSmallTransactionsWaitForCompany(t *testing.T) {
 	put(t, p, 10)
 	first := checkFrame(t, p, 1, 1)
 	put(t, p, 10)
-	checkFrame(t, p, 2, 1)
+	second := checkFrame(t, p, 2, 1)
 	for range 5 {
 		put(t, p, 10)
 		checkFrame(t, p, 0, 0) // two frames are under way
@@ -70,16 +70,26 @@ func TestSmallTransactionsWaitForCompany(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer(t, p, first)
-	if f := checkFrame(t, p, 3, 6); f.answeredThrough != 1 || f.transactions[5].changes.GetAppends() == nil {
+	f := checkFrame(t, p, 3, 6)
+	if f.answeredThrough != 1 || f.transactions[5].changes.GetAppends() == nil {
 		t.Errorf("frame %+v, want the message at its end", f)
 	}
+	answer(t, p, second)
+	for range 3 {
+		put(t, p, 10)
+		checkFrame(t, p, 0, 0) // the frame under way is larger
+	}
+	for range 5 {
+		put(t, p, 10)
+	}
+	checkFrame(t, p, 9, 8)
 	for range 3 {
 		put(t, p, collectBytes/3)
 	}
-	checkFrame(t, p, 9, 2) // much goes at once
+	checkFrame(t, p, 17, 2) // much goes at once
 	large := put(t, p, 2*collectBytes)
-	checkFrame(t, p, 11, 1)
-	if f := checkFrame(t, p, 12, 1); f.transactions[0] != large || f.small {
+	checkFrame(t, p, 19, 1)
+	if f := checkFrame(t, p, 20, 1); f.transactions[0] != large || f.small > 0 {
 		t.Errorf("frame %+v, want the large transaction alone", f)
 	}
 	checkFrame(t, p, 0, 0)

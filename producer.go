@@ -47,6 +47,7 @@ type producer struct {
 		collecting map[message.Log]*transaction
 		flight     []*frame // sent, by number without gap; the first of them is not answered
 		small      int      // of those, that are small and not answered
+		smallBytes int      // of them
 		last       uint64   // number given out
 		unanswered int      // bytes in queue and in flight
 		room       chan struct{}
@@ -61,7 +62,8 @@ type producerLimits struct {
 
 const (
 	// smallInFlight is how many small frames may be under way before what comes next waits for company. With two, the server
-	// writes one while the other is on its way.
+	// writes one while the other is on its way. The second waits until it is as large as the first: otherwise there would be
+	// three groups of callers, two under way and one that waits, and smaller frames for it.
 	smallInFlight = 2
 	// collectBytes is the size from which on a frame is not small any more, and is sent in any case.
 	collectBytes = 64 << 10
@@ -128,9 +130,7 @@ func (p *producer) collectLocked(log message.Log, m *message.Message, size int, 
 	if then != nil {
 		t.then = append(t.then, then)
 	}
-	if p.mu.queued >= collectBytes {
-		p.signalLocked()
-	}
+	p.signalLocked()
 	return t, place, nil
 }
 
@@ -150,6 +150,7 @@ func (p *producer) submit(ctx context.Context, t *transaction, then func(error))
 		t.then = append(t.then, then)
 	}
 	p.enqueueLocked(t)
+	p.signalLocked()
 	return nil
 }
 
@@ -158,7 +159,6 @@ func (p *producer) enqueueLocked(t *transaction) {
 	p.mu.queue = append(p.mu.queue, t)
 	p.mu.queued += t.bytes
 	p.mu.unanswered += t.bytes
-	p.signalLocked()
 }
 
 // signalLocked wakes the sender if there is something for it to do.
@@ -170,7 +170,10 @@ func (p *producer) signalLocked() {
 
 // readyLocked reports whether the next frame is to be sent.
 func (p *producer) readyLocked() bool {
-	return len(p.mu.queue) > 0 && p.inFlightLocked() < maxInFlight && (p.mu.small < smallInFlight || p.mu.queued >= collectBytes)
+	if len(p.mu.queue) == 0 || p.inFlightLocked() == maxInFlight {
+		return false
+	}
+	return p.mu.queued >= collectBytes || p.mu.small < smallInFlight && p.mu.queued >= p.mu.smallBytes
 }
 
 // inFlightLocked returns how many numbers were given out since the oldest that was not answered.
@@ -336,8 +339,10 @@ func (p *producer) frameLocked() *frame {
 	f.transactions = slices.Clone(p.mu.queue[:n])
 	clear(p.mu.queue[:n])
 	p.mu.queue, p.mu.queued = p.mu.queue[n:], p.mu.queued-bytes
-	if f.small = bytes < collectBytes; f.small {
+	if bytes < collectBytes {
+		f.small = bytes
 		p.mu.small++
+		p.mu.smallBytes += bytes
 	}
 	p.mu.last += uint64(n)
 	p.mu.flight = append(p.mu.flight, f)

@@ -39,8 +39,9 @@ func (p *producer) land(first uint64) *frame {
 	}
 	f := p.mu.flight[i]
 	f.answered = true
-	if f.small {
+	if f.small > 0 {
 		p.mu.small--
+		p.mu.smallBytes -= f.small
 	}
 	for len(p.mu.flight) > 0 && p.mu.flight[0].answered {
 		p.mu.flight = p.mu.flight[1:]
@@ -76,7 +77,8 @@ func (p *producer) failAll(err error) {
 			failed = append(failed, f.transactions...)
 		}
 	}
-	p.mu.queue, p.mu.queued, p.mu.flight, p.mu.small = nil, 0, nil, 0
+	p.mu.queue, p.mu.queued = nil, 0
+	p.mu.flight, p.mu.small, p.mu.smallBytes = nil, 0, 0
 	clear(p.mu.collecting)
 	for _, t := range failed {
 		p.releaseLocked(t.bytes)
