@@ -72,12 +72,12 @@ func (v *traceView) name(arg string) string {
 }
 
 // headline is the first line of everything that shows one execution.
-func (p *screen) headline(x *record.Execution) string {
-	text := p.bold(titleOf(x)) + "  " + p.status(x)
+func (s *screen) headline(x *record.Execution) string {
+	text := s.bold(titleOf(x)) + "  " + s.status(x)
 	if x.Duration > 0 {
 		text += "  " + shortDuration(x.Duration)
 	}
-	return text + p.dim(fmt.Sprintf("  %s  %s  %s", x.ID.Short(), codeOf(x), x.Start.Local().Format("2006-01-02 15:04:05.000")))
+	return text + s.dim(fmt.Sprintf("  %s  %s  %s", x.ID.Short(), codeOf(x), x.Start.Local().Format("2006-01-02 15:04:05.000")))
 }
 
 // titleOf names what set an execution off: "POST /orders", "command PlaceOrder".
@@ -113,16 +113,16 @@ func codeOf(x *record.Execution) string {
 }
 
 // status shows the status of an execution in its colour.
-func (p *screen) status(x *record.Execution) string {
+func (s *screen) status(x *record.Execution) string {
 	text := string(x.Status)
 	if x.HTTPStatus != 0 {
 		text += fmt.Sprintf(" %d", x.HTTPStatus)
 	}
 	switch {
 	case x.Status.Failed():
-		return p.red("✗ " + text)
+		return s.red("✗ " + text)
 	case x.Status == record.StatusOK:
-		return p.green("✓ " + text)
+		return s.green("✓ " + text)
 	}
-	return p.yellow("… " + text)
+	return s.yellow("… " + text)
 }
