@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -385,5 +386,20 @@ var executions = rapid.Custom(func(t *rapid.T) *Execution {
 func draw[T any](t *rapid.T, fields ...*T) {
 	for _, field := range fields {
 		*field = rapid.Make[T]().Draw(t, "field")
+	}
+}
+
+func TestLargestExecutionIsReadBack(t *testing.T) {
+	t.Parallel()
+	x := payment()
+	x.Output.Data = make([]byte, MaxBytes-4096)
+	rand.NewChaCha8([32]byte{}).Read(x.Output.Data)
+	got, err := Decode(Append(nil, x))
+	if err != nil || !bytes.Equal(got.Output.Data, x.Output.Data) {
+		t.Fatalf("%v", err)
+	}
+	x.Output.Data = append(x.Output.Data, make([]byte, 4096)...)
+	if _, err := Decode(Append(nil, x)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("got %v for one that is too large, want %v", err, ErrCorrupt)
 	}
 }
