@@ -31,7 +31,8 @@ type Config struct {
 	Token string
 	// Namespace on the server. Defaults to "default".
 	Namespace string
-	// Dir holds records that wait for the server, and journals. Defaults to "": records wait in memory, nothing is journalled.
+	// Dir holds records that wait for the server, and journals. Connect defaults to a folder of the service among the caches of
+	// the user; New uses none.
 	Dir string
 
 	// Record decides at the beginning of an execution whether to record it at all. Defaults to all.
@@ -45,6 +46,10 @@ type Config struct {
 	Rules *redact.Rules
 	// RedactKey makes stand-ins of equal values equal, for this service and its replays. Defaults to a key of this process.
 	RedactKey []byte
+	// ControlKey lets requests ask for their record to be kept; see SignKeep. Defaults to none: nobody can.
+	ControlKey []byte
+	// Propagate picks the hosts of outbound requests that are told which execution asks, in HeaderCause. Defaults to all.
+	Propagate func(host string) bool
 	// Limits bound what recording costs.
 	Limits Limits
 
@@ -97,6 +102,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.Record == nil {
 		c.Record = func(record.Trigger) bool { return true }
+	}
+	if c.Propagate == nil {
+		c.Propagate = func(string) bool { return true }
 	}
 	if c.Journal == nil {
 		c.Journal = func(record.Trigger) bool { return false }

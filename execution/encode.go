@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
@@ -45,7 +46,7 @@ func (r *Recorder) work() {
 // bring redacts an execution and hands it to the store. A panic, which only a program's own MarshalJSON can cause, loses the
 // record and nothing else (X1).
 func (r *Recorder) bring(x *Execution) {
-	defer r.memory.Add(-int64(x.bytes))
+	defer x.release()
 	defer func() {
 		if p := recover(); p != nil {
 			r.stats.dropped.Add(1)
@@ -106,6 +107,7 @@ func (x *Execution) snapshot(status record.Status) *record.Execution {
 	}
 	out.Sources = sources(lanes, env)
 	locate(&out)
+	shortened(&out)
 	x.rec.redactor.Execution(&out)
 	return &out
 }
@@ -208,6 +210,25 @@ func locate(x *record.Execution) {
 			x.Error.Frames = []record.Frame{cp.Call}
 			return
 		}
+	}
+}
+
+// shortened says of what is missing that a replay cannot have it. The requests of operations it need not have.
+func shortened(x *record.Execution) {
+	say := func(reason string) {
+		x.Replayable.Level = record.ReplayPartial
+		x.Replayable.Reasons = append(slices.Clip(x.Replayable.Reasons), reason)
+	}
+	if x.Input.Truncated {
+		say("the input was shortened")
+	}
+	for i := range x.Checkpoints {
+		if x.Checkpoints[i].Response.Truncated {
+			say("the response of op " + strconv.Itoa(i) + " was shortened")
+		}
+	}
+	if n := x.Dropped.Checkpoints; n > 0 {
+		say(strconv.Itoa(n) + " operations were left out")
 	}
 }
 

@@ -42,11 +42,13 @@ type Execution struct {
 	lanes        map[string]*lane
 	env          map[string]variable
 	dropped      record.Dropped
-	bytes        int // held in bodies
+	bytes        int // of the recorder's memory for bodies
 	transactions int
 	asked        bool
 	ended        bool
+	released     bool // takes no more memory
 	journal      bool
+	trace        string // traceparent that came with the request, "" when none did
 
 	stopped atomic.Pointer[Stop]
 	refused atomic.Pointer[Refused]

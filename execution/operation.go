@@ -45,6 +45,8 @@ type Call struct {
 	finished uint32
 	state    record.State
 	failure  bool
+	doubt    bool
+	over     bool // Finish came
 	response any
 	err      error         // as the adapter got it
 	fault    *record.Error // as the adapter took it apart
@@ -145,6 +147,25 @@ func (c *Call) Fail() {
 	}
 }
 
+// Doubt says that an answer came that does not tell whether a write took effect, as HTTP 504 does. Call it before Finish.
+func (c *Call) Doubt() {
+	if c != nil {
+		c.failure, c.doubt = true, c.op.Effect.Writes()
+	}
+}
+
+// Answer tells that an answer has begun to come, for calls whose answers stream. It is the outcome until Finish tells the final one.
+func (c *Call) Answer(response any) {
+	if c == nil || c.recorded != nil || c.refusal != nil {
+		return
+	}
+	c.x.mu.Lock()
+	defer c.x.mu.Unlock()
+	if !c.over && !c.x.ended {
+		c.outcomeLocked(response, nil, nil)
+	}
+}
+
 // Finish tells the outcome of a call that was made: a response that marshals to JSON, or an error, or both. The response may
 // still be filled while it streams in, if it is safe for concurrent use. Only the first Finish counts.
 func (c *Call) Finish(response any, err error) { c.finish(response, err, nil) }
@@ -158,15 +179,12 @@ func (c *Call) finish(response any, err error, f *record.Error) {
 	}
 	x := c.x
 	x.mu.Lock()
-	if c.state != record.StateIntent || x.ended {
+	if c.over || x.ended {
 		x.mu.Unlock()
 		return
 	}
-	c.duration = time.Since(x.started) - c.start
-	c.response, c.err, c.fault = response, err, f
-	c.state = stateOf(err, f)
-	x.finished++
-	c.finished = x.finished
+	c.over = true
+	c.outcomeLocked(response, err, f)
 	journalled := x.journal && c.op.Effect.Writes()
 	x.mu.Unlock()
 	if journalled {
@@ -174,6 +192,18 @@ func (c *Call) finish(response any, err error, f *record.Error) {
 	}
 	if c.compare != nil {
 		x.report.compare(c)
+	}
+}
+
+func (c *Call) outcomeLocked(response any, err error, f *record.Error) {
+	if c.finished == 0 {
+		c.x.finished++
+		c.finished = c.x.finished
+	}
+	c.duration = time.Since(c.x.started) - c.start
+	c.response, c.err, c.fault = response, err, f
+	if c.state = stateOf(err, f); c.doubt {
+		c.state = record.StateInDoubt
 	}
 }
 

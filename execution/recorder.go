@@ -116,22 +116,31 @@ type BeginOptions struct {
 	Parent    record.ID // of which this one is Relation. Defaults to none.
 	Relation  record.Relation
 	Keep      bool // whatever becomes of it
+	Input     any  // as SetInput, for executions that are journalled from their beginning
 }
 
 // Begin begins an execution and returns the context under which its operations are recorded. When the configuration says not to
 // record it, it returns ctx itself and nil. End it with Execution.End.
 func (r *Recorder) Begin(ctx context.Context, t record.Trigger, opts *BeginOptions) (context.Context, *Execution) {
+	return r.begin(ctx, t, func(x *Execution) {
+		if opts != nil {
+			x.apply(opts)
+		}
+	})
+}
+
+// begin is Begin with a function that fills the execution before it is journalled.
+func (r *Recorder) begin(ctx context.Context, t record.Trigger, fill func(*Execution)) (context.Context, *Execution) {
 	if r == nil || !r.config.Record(t) {
 		return ctx, nil
 	}
 	x := r.newExecution(t, ModeRecord)
-	if opts != nil {
-		x.apply(opts)
-	}
+	x.journal = r.config.Journal(t)
+	fill(x)
 	r.bootEnds()
 	x.head.Boot = r.boot.head.ID
 	r.register(x)
-	if x.journal = r.config.Journal(t); x.journal {
+	if x.journal {
 		if err := r.store.begin(x.snapshot(record.StatusRunning)); err != nil {
 			r.config.Logger.Error("execution is not journalled", "execution", x.head.ID, "error", err)
 			x.journal = false
@@ -147,7 +156,7 @@ func (x *Execution) apply(opts *BeginOptions) {
 	x.head.RequestID = opts.RequestID
 	x.head.Attempt = max(opts.Attempt, 1)
 	x.head.Parent, x.head.Relation = opts.Parent, opts.Relation
-	x.asked = opts.Keep
+	x.asked, x.input = opts.Keep, opts.Input
 }
 
 func (r *Recorder) newExecution(t record.Trigger, mode Mode) *Execution {
@@ -224,20 +233,21 @@ func (r *Recorder) ended(x *Execution) {
 		x.partial(strconv.FormatInt(strays, 10) + " operations happened outside any execution while it ran")
 	}
 	if x.head.Kept = r.reason(x); x.head.Kept == "" {
-		r.memory.Add(-int64(x.bytes))
+		x.release()
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		r.stats.dropped.Add(1)
+		x.release()
 		return
 	}
 	select {
 	case r.queue <- x:
 	default:
 		r.stats.dropped.Add(1)
-		r.memory.Add(-int64(x.bytes))
+		x.release()
 	}
 }
 

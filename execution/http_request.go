@@ -1,0 +1,162 @@
+package execution
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/flux-go/flux/execution/record"
+)
+
+// An outbound request as an operation.
+type outbound struct {
+	op      Op
+	request *liveMessage
+	body    io.ReadCloser // to send in place of that of the request
+}
+
+// newOutbound takes a request apart. It reads nothing yet but a copy that GetBody gives.
+func (x *Execution) newOutbound(req *http.Request) *outbound {
+	live := &liveMessage{message: httpMessage{
+		Method: cmp.Or(req.Method, http.MethodGet), URL: publicURL(req.URL), Host: otherHost(req), Header: req.Header.Clone(),
+		Trailer: req.Trailer.Clone(),
+	}}
+	out := &outbound{request: live, body: req.Body}
+	if hasBody(req) {
+		live.capture = x.newCapture()
+		out.body = x.captureOutbound(req, live)
+	}
+	path := pathTemplate(req.URL.EscapedPath())
+	out.op = Op{
+		Boundary: "http", Target: strings.ToLower(req.URL.Scheme + "://" + req.URL.Host), Shape: live.message.Method + " " + path,
+		Effect: effectOf(live.message.Method), Request: live, Identity: &httpIdentity{live},
+		IdempotencyKey: cmp.Or(req.Header.Get("Idempotency-Key"), req.Header.Get("X-Idempotency-Key")),
+	}
+	return out
+}
+
+// captureOutbound captures the body of a request, at once when the operation is compared or journalled before it happens, or
+// from a copy, or else as it is sent.
+func (x *Execution) captureOutbound(req *http.Request, live *liveMessage) io.ReadCloser {
+	switch {
+	case x.mode != ModeRecord || x.journal:
+		return readFirst(capturing(req.Body, live, req.Trailer), math.MaxInt64)
+	case req.GetBody != nil:
+		if copied, err := req.GetBody(); err == nil {
+			_, _ = io.Copy(live.capture, copied)
+			_ = copied.Close()
+			return req.Body
+		}
+	}
+	return capturing(req.Body, live, req.Trailer)
+}
+
+// publicURL is a URL without user and password: those are sent in a header.
+func publicURL(u *url.URL) string {
+	if u.User == nil {
+		return u.String()
+	}
+	public := *u
+	public.User = nil
+	return public.String()
+}
+
+// otherHost returns the Host of a request when it is not that of its URL.
+func otherHost(req *http.Request) string {
+	if req.Host == req.URL.Host {
+		return ""
+	}
+	return req.Host
+}
+
+// effectOf follows RFC 9110, section 9.2.1: safe methods read.
+func effectOf(method string) record.Effect {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return record.EffectRead
+	}
+	return record.EffectWrite
+}
+
+// pathTemplate returns a path with {id} in place of the segments that are numbers, UUIDs or long hexadecimal numbers.
+func pathTemplate(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if isID(segment) {
+			segments[i] = "{id}"
+		}
+	}
+	return cmp.Or(strings.Join(segments, "/"), "/")
+}
+
+func isID(segment string) bool {
+	digits := strings.ReplaceAll(segment, "-", "")
+	if digits == "" {
+		return false
+	}
+	if strings.Trim(digits, "0123456789") == "" {
+		return true
+	}
+	_, err := hex.DecodeString(digits)
+	return err == nil && len(digits) >= 16
+}
+
+// httpIdentity is what makes two outbound requests the same: method, URL with its query in order, which authorization there
+// is, type and key of the request, and the body, where it is a document in its canonical form.
+type httpIdentity struct{ live *liveMessage }
+
+// MarshalJSON implements json.Marshaler.
+func (i *httpIdentity) MarshalJSON() ([]byte, error) {
+	m := i.live.now()
+	scheme, _, _ := strings.Cut(m.Header.Get("Authorization"), " ")
+	header := map[string]string{}
+	for _, name := range []string{"Content-Type", "Idempotency-Key", "X-Idempotency-Key"} {
+		if value := m.Header.Get(name); value != "" {
+			header[name] = value
+		}
+	}
+	kind, parameters, _ := mime.ParseMediaType(header["Content-Type"])
+	if boundary := parameters["boundary"]; strings.HasPrefix(kind, "multipart/") && boundary != "" {
+		header["Content-Type"] = kind // boundaries are drawn at random
+		m.Body.Data = bytes.ReplaceAll(m.Body.Data, []byte(boundary), []byte("boundary"))
+		m.Body.Hash = record.Hash{}
+	}
+	return marshal(map[string]any{
+		"method": m.Method, "url": sortedQuery(m.URL), "host": m.Host, "header": header, "body": canonicalBody(m.Body),
+		"scheme": strings.ToLower(scheme), // not under a name that is redacted
+	}), nil
+}
+
+// sortedQuery returns a URL with its query in the order of names.
+func sortedQuery(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.RawQuery == "" {
+		return address
+	}
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return address
+	}
+	u.RawQuery = values.Encode()
+	return u.String()
+}
+
+// canonicalBody returns a body that is a JSON document as that document, which marshals with its keys in order.
+func canonicalBody(body record.Body) any {
+	if !body.Truncated && len(body.Data) > 0 && (body.Data[0] == '{' || body.Data[0] == '[') {
+		dec := json.NewDecoder(bytes.NewReader(body.Data))
+		dec.UseNumber()
+		var v any
+		if dec.Decode(&v) == nil && !dec.More() {
+			return v
+		}
+	}
+	return body
+}
