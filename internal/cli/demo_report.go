@@ -115,5 +115,5 @@ func (d *demo) next() error {
 		"  flux read custom/delays --limit 5 %[1]s\n"+
 		"  flux request flights.GetDelays '{\"airports\":[\"JFK\"]}' --log query %[1]s\n"+
 		"  flux request flights.Rebook '{\"traveller\":\"eve\",\"from\":\"JFK\",\"to\":\"LAS\"}' %[1]s\n"+
-		"  flux tail %[1]s\n", at)
+		"  flux tail event %[1]s\n", at)
 }

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) { process.Main(m) }
 //	server kill          ends it as a crash does
 //	await FILE REGEXP    waits until a file has a match
 //	copy-tree FROM TO    copies a directory
+//	recordings           writes executions as files, see recordings_test.go
 //	same-tree A B        fails unless two directories have the same files with the same bytes
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -44,6 +45,8 @@ func TestScripts(t *testing.T) {
 			"await":     await,
 			"copy-tree": copyTree,
 			"same-tree": sameTree,
+
+			"recordings": recordingsScript,
 		},
 	})
 }

@@ -10,31 +10,57 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/message"
 )
 
-// tailOptions are the flags of tail.
+// tailOptions are the flags of tail that are for logs of messages.
 type tailOptions struct{ since, typeFilter string }
 
 func tailCommand(p *program) *cobra.Command {
 	var o tailOptions
+	var executions tailExecutionsOptions
 	cmd := &cobra.Command{
-		Use:   "tail [LOG]",
-		Short: "Follow a log as it grows",
-		Long: "Follow a log, by default that of events, and write each message as it is stored, until interrupted. It disturbs no consumer. " +
-			"When the server goes away, it waits until the server is back and goes on after the last message that it wrote.\n\n" +
-			"A place in a log is " + placeHelp + ".\n\n" + messageNote,
-		Example: "  flux tail\n  flux tail command --since 1h --type 'shop\\..*' --json",
+		Use:   "tail [executions|LOG]",
+		Short: "Follow executions, or a log of messages, as they come",
+		Long: "Follow executions and write each as it is recorded, once it has ended or when it is kept while it runs; or follow a log and write " +
+			"each message as it is stored. It goes on until it is interrupted, and disturbs no consumer. When the server goes away, it waits " +
+			"until the server is back and goes on after what it wrote last.\n\n" +
+			"A place in a log is " + placeHelp + ". " + conditionHelp + "\n\n" +
+			"For executions, with --json, one line for each: " + executionNote + "\n\n" + "For messages: " + messageNote,
+		Example: "  flux tail --failed --service payments\n  flux tail event\n  flux tail command --since 1h --type 'shop\\..*' --json",
 		Args:    cobra.MaximumNArgs(1),
-		RunE:    p.run(func(ctx context.Context, args []string) error { return p.tail(ctx, logArgument(args), o) }),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.since, "since", "now", "`place` of the first message")
-	flags.StringVar(&o.typeFilter, "type", "", "`regular expression` that the whole type must match")
+	flags.StringVar(&o.since, "since", "now", "messages: `place` of the first")
+	flags.StringVar(&o.typeFilter, "type", "", "messages: `regular expression` that the whole type must match")
+	ofExecutions := executions.register(flags)
+	cmd.RunE = p.run(func(ctx context.Context, args []string) error {
+		if len(args) == 0 || args[0] == "executions" {
+			if err := refuse(flags, "executions", "since", "type"); err != nil {
+				return err
+			}
+			return p.tailExecutions(ctx, executions)
+		}
+		if err := refuse(flags, "messages", ofExecutions...); err != nil {
+			return err
+		}
+		return p.tail(ctx, args[0], o)
+	})
 	p.connection(flags)
 	return cmd
+}
+
+// refuse returns an error when a flag was given that is not for what is followed.
+func refuse(flags *pflag.FlagSet, what string, names ...string) error {
+	for _, name := range names {
+		if flags.Changed(name) {
+			return usagef("flux tail executions, or flux tail LOG: flux tail --help", "--%s is not for %s", name, what)
+		}
+	}
+	return nil
 }
 
 func (p *program) tail(ctx context.Context, logName string, o tailOptions) error {

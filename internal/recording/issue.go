@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/internal/engine"
@@ -73,14 +74,14 @@ func counts(s *record.Summary) bool {
 }
 
 func issueTitle(s *record.Summary) string {
-	what := cmp.Or(s.Route, s.Path, string(s.Kind))
+	what := cmp.Or(s.Route, strings.TrimSpace(s.Path+" "+s.Method), string(s.Kind))
 	switch {
 	case s.Error != "":
 		return s.Error
 	case s.HTTPStatus != 0:
 		return fmt.Sprintf("HTTP %d from %s", s.HTTPStatus, what)
 	}
-	return fmt.Sprintf("%s of %s", s.Status, what)
+	return fmt.Sprintf("%s in %s", s.Status, what)
 }
 
 // occur counts one occurrence. It does nothing for nil.
