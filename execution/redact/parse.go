@@ -58,6 +58,28 @@ func Parse(text []byte) (*Rules, error) {
 	return New(f.rules, !f.defaults)
 }
 
+// YAML returns all rules, the default ones included, as a file that Parse reads.
+func (r *Rules) YAML() ([]byte, error) {
+	type rule struct {
+		Where  []string `yaml:",flow"`
+		Match  []string `yaml:",flow,omitempty"`
+		Path   []string `yaml:",flow,omitempty"`
+		Table  []string `yaml:",flow,omitempty"`
+		Column []string `yaml:",flow,omitempty"`
+		Key    []string `yaml:",flow,omitempty"`
+		Detect []string `yaml:",flow,omitempty"`
+		Do     string
+	}
+	var out struct {
+		Defaults bool
+		Rules    []rule
+	}
+	for _, one := range r.rules {
+		out.Rules = append(out.Rules, rule{one.Where, one.Match, one.Path, one.Table, one.Column, one.Key, one.Detect, one.Do.String()})
+	}
+	return yaml.Marshal(out)
+}
+
 // A file of rules.
 type file struct {
 	rules    []Rule

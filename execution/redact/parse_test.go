@@ -62,6 +62,10 @@ func TestRulesKnowWhatTheyAre(t *testing.T) {
 	if err != nil || made.Hash() != some.Hash() {
 		t.Errorf("rules made in Go differ from those of a file: %v", err)
 	}
+	text, err := mustParse(allRules).YAML()
+	if err != nil || parse(t, string(text)).Hash() != mustParse(allRules).Hash() {
+		t.Errorf("rules written and read again differ: %v\n%s", err, text)
+	}
 	rule := redact.Rule{Where: []string{"http.*.body"}, Path: []string{"$.a", "$..b"}, Do: redact.Action{Name: redact.Mask, KeepLast: 4}}
 	if got, want := rule.String(), "where: http.*.body  path: $.a, $..b  do: mask(keep_last=4)"; got != want {
 		t.Errorf("rule is %q, want %q", got, want)

@@ -277,7 +277,8 @@ func TestStandInsDependOnTheKey(t *testing.T) {
 	if string(a.Payload("x.request", data)) == string(b.Payload("x.request", data)) {
 		t.Error("two keys make one stand-in")
 	}
-	if string(a.Payload("x.request", data)) != string(a.Payload("x.request", data)) {
+	again := redact.Default().Redactor([]byte("a"))
+	if string(a.Payload("x.request", data)) != string(again.Payload("x.request", data)) {
 		t.Error("one key makes two stand-ins")
 	}
 }
