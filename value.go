@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"connectrpc.com/connect"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 )
@@ -56,7 +57,7 @@ func decodeValue[V any](item *fluxv1.Item) (value V, err error) {
 	if format := v.GetFormat(); format != "" && format != jsonFormat {
 		return value, fmt.Errorf("%w: value of %s has format %s, not JSON", ErrBadRequest, item.GetKey(), format)
 	}
-	if err := json.Unmarshal(v.GetData(), &value); err != nil {
+	if err := jsonv1.Unmarshal(v.GetData(), &value); err != nil {
 		return value, fmt.Errorf("%w: value of %s: %w", ErrBadRequest, item.GetKey(), err)
 	}
 	return value, nil

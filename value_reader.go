@@ -2,6 +2,7 @@ package flux
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -17,11 +18,13 @@ type valueReader struct {
 		sync.Mutex
 		waiting []*valueRequest
 		calls   int // under way
+		keys    int // of them
 	}
 }
 
 const (
-	// valueCalls is how many calls may be under way before further keys wait for each other.
+	// valueCalls is how many calls may be under way before further keys wait for each other. A call waits until it has as many
+	// keys as those that are under way; see smallInFlight.
 	valueCalls = 2
 	// valueKeys is the most keys of one call.
 	valueKeys = 1000
@@ -40,7 +43,7 @@ func (r *valueReader) read(ctx context.Context, key string) (*fluxv1.Item, error
 	request := &valueRequest{key: key, done: make(chan struct{})}
 	r.mu.Lock()
 	r.mu.waiting = append(r.mu.waiting, request)
-	call := r.mu.calls < valueCalls
+	call := r.readyLocked()
 	if call {
 		r.mu.calls++
 	}
@@ -56,21 +59,38 @@ func (r *valueReader) read(ctx context.Context, key string) (*fluxv1.Item, error
 	}
 }
 
-// run makes calls until nobody waits.
+// readyLocked reports whether another call is to be made.
+func (r *valueReader) readyLocked() bool {
+	return len(r.mu.waiting) > 0 && r.mu.calls < valueCalls && len(r.mu.waiting) >= min(r.mu.keys, valueKeys)
+}
+
+// run makes the call that was counted, and others while there is enough to ask for.
 func (r *valueReader) run() {
-	for {
-		r.mu.Lock()
-		n := min(len(r.mu.waiting), valueKeys)
-		if n == 0 {
-			r.mu.calls--
-			r.mu.Unlock()
-			return
+	for more := true; more; {
+		runtime.Gosched() // an answer wakes many callers at once: those that ask again go before this
+		requests := r.take()
+		if len(requests) > 0 {
+			r.call(requests)
 		}
-		requests := r.mu.waiting[:n:n]
-		r.mu.waiting = r.mu.waiting[n:]
+		r.mu.Lock()
+		r.mu.keys -= len(requests)
+		r.mu.calls--
+		if more = r.readyLocked(); more {
+			r.mu.calls++
+		}
 		r.mu.Unlock()
-		r.call(requests)
 	}
+}
+
+// take returns those who wait, as many as go into a call.
+func (r *valueReader) take() []*valueRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(len(r.mu.waiting), valueKeys)
+	requests := r.mu.waiting[:n:n]
+	r.mu.waiting = r.mu.waiting[n:]
+	r.mu.keys += n
+	return requests
 }
 
 // call asks for the keys of the requests. A key that the server refuses must not be the trouble of others, so each is asked
