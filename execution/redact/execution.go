@@ -2,7 +2,6 @@ package redact
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -102,19 +101,24 @@ func (v spreader) variable(source *record.Source) {
 }
 
 // enter says which part of the record is next.
-func (s *Session) enter(part string) { s.part, s.at = part, "" }
+func (s *Session) enter(next part) { s.part, s.at = next, "" }
+
+// visitNamed visits a payload that has no number.
+func (s *Session) visitNamed(v visitor, kind, where string, p *record.Payload) {
+	s.visitPayload(v, part{kind: kind, number: -1}, where, p)
+}
 
 func (s *Session) visitExecution(v visitor, x *record.Execution) {
 	kind := string(x.Trigger.Kind)
-	s.enter("trigger")
+	s.enter(part{kind: "trigger", number: -1})
 	x.RequestID = v.id(x.RequestID)
 	x.Trigger.Path = v.text(kind+".request.url", x.Trigger.Path)
 	x.Trigger.Query = v.query(kind+".request.url", x.Trigger.Query)
 	x.Labels = visitLabels(v, x.Labels)
-	s.visitPayload(v, "input", kind+".request", &x.Input)
+	s.visitNamed(v, "input", kind+".request", &x.Input)
 	for i := range x.Sources {
 		if x.Sources[i].Kind == record.SourceEnv {
-			s.enter("env " + x.Sources[i].Name)
+			s.enter(part{kind: "env", number: -1, of: x.Sources[i].Name})
 			v.variable(&x.Sources[i])
 		}
 	}
@@ -122,9 +126,9 @@ func (s *Session) visitExecution(v visitor, x *record.Execution) {
 		s.visitCheckpoint(v, &x.Checkpoints[i])
 	}
 	s.visitLogs(v, x)
-	s.visitPayload(v, "output", kind+".response", &x.Output)
-	s.visitError(v, "error", &x.Error)
-	s.enter("replayable")
+	s.visitNamed(v, "output", kind+".response", &x.Output)
+	s.visitError(v, part{kind: "error", number: -1}, &x.Error)
+	s.enter(part{kind: "replayable", number: -1})
 	x.Replayable.Reasons = slices.Clone(x.Replayable.Reasons)
 	for i, reason := range x.Replayable.Reasons {
 		x.Replayable.Reasons[i] = v.text("error.message", reason)
@@ -132,51 +136,57 @@ func (s *Session) visitExecution(v visitor, x *record.Execution) {
 }
 
 func visitLabels(v visitor, labels map[string]string) map[string]string {
-	changed := maps.Clone(labels)
-	for name, value := range changed {
-		changed[name] = v.text("label", value)
+	changed := labels
+	for name, value := range labels {
+		after := v.text("label", value)
+		if after == value {
+			continue
+		}
+		if maps.Equal(changed, labels) { // others share it
+			changed = maps.Clone(labels)
+		}
+		changed[name] = after
 	}
 	return changed
 }
 
-func (s *Session) visitPayload(v visitor, part, where string, p *record.Payload) {
+func (s *Session) visitPayload(v visitor, next part, where string, p *record.Payload) {
 	if len(p.Data) > 0 {
-		s.enter(part)
+		s.enter(next)
 		p.Data = v.payload(where, p.Data)
 	}
 }
 
 func (s *Session) visitCheckpoint(v visitor, cp *record.Checkpoint) {
-	part := fmt.Sprintf("op %d", cp.Number)
-	s.enter(part)
+	op := func(of string) part { return part{"op", int(cp.Number), of} }
+	s.enter(op(""))
 	cp.Target = v.text(cp.Boundary+".target", cp.Target)
 	cp.Shape = v.text(cp.Boundary+".target", cp.Shape)
 	cp.IdempotencyKey = v.id(cp.IdempotencyKey)
 	s.about(cp)
-	s.visitPayload(v, part+" request", cp.Boundary+".request", &cp.Request)
-	s.visitPayload(v, part+" response", cp.Boundary+".response", &cp.Response)
+	s.visitPayload(v, op("request"), cp.Boundary+".request", &cp.Request)
+	s.visitPayload(v, op("response"), cp.Boundary+".response", &cp.Response)
 	s.tables, s.key, s.field = nil, "", nameVerdict{}
-	s.visitError(v, part+" error", &cp.Error)
+	s.visitError(v, op("error"), &cp.Error)
 }
 
 func (s *Session) visitLogs(v visitor, x *record.Execution) {
 	for i := range x.Logs {
 		line := &x.Logs[i]
-		part := fmt.Sprintf("log %d", i)
-		s.enter(part)
+		s.enter(part{kind: "log", number: i})
 		line.Message = v.text("log.message", line.Message)
-		s.visitPayload(v, part+" attrs", "log.attrs", &line.Attrs)
+		s.visitPayload(v, part{"log", i, "attrs"}, "log.attrs", &line.Attrs)
 	}
 	for i := range x.Notes {
-		s.visitPayload(v, "note "+x.Notes[i].Name, "note", &x.Notes[i].Value)
+		s.visitPayload(v, part{"note", -1, x.Notes[i].Name}, "note", &x.Notes[i].Value)
 	}
 }
 
-func (s *Session) visitError(v visitor, part string, e **record.Error) {
+func (s *Session) visitError(v visitor, at part, e **record.Error) {
 	if *e == nil {
 		return
 	}
-	s.enter(part)
+	s.enter(at)
 	changed := **e
 	changed.Message = v.text("error.message", changed.Message)
 	changed.Stack = v.text("error.stack", changed.Stack)
@@ -184,7 +194,8 @@ func (s *Session) visitError(v visitor, part string, e **record.Error) {
 	for i := range changed.Chain {
 		changed.Chain[i].Message = v.text("error.message", changed.Chain[i].Message)
 	}
-	s.visitPayload(v, part+" detail", "error.detail", &changed.Detail)
+	at.of = strings.TrimSpace(at.of + " detail")
+	s.visitPayload(v, at, "error.detail", &changed.Detail)
 	*e = &changed
 }
 

@@ -108,10 +108,14 @@ func forms(secret string) []form {
 	escaped, _ := json.Marshal(secret)
 	twice, _ := json.Marshal(string(escaped))
 	return []form{
-		{"itself", secret}, {"JSON", strings.Trim(string(escaped), `"`)}, {"JSON in JSON", strings.Trim(string(twice), `"\`)},
+		{"itself", secret},
+		{"JSON", strings.Trim(string(escaped), `"`)},
+		{"JSON in JSON", strings.Trim(string(twice), `"\`)},
 		{"JSON without HTML", strings.Trim(string(jsonOf(secret)), `"`)},
-		{"base64", base64.StdEncoding.EncodeToString([]byte(secret))}, {"base64 of URLs", base64.RawURLEncoding.EncodeToString([]byte(secret))},
-		{"query", url.QueryEscape(secret)}, {"path", url.PathEscape(secret)},
+		{"base64", base64.StdEncoding.EncodeToString([]byte(secret))},
+		{"base64 of URLs", base64.RawURLEncoding.EncodeToString([]byte(secret))},
+		{"query", url.QueryEscape(secret)},
+		{"path", url.PathEscape(secret)},
 	}
 }
 

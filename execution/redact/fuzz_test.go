@@ -32,6 +32,9 @@ func FuzzPayload(f *testing.F) {
 			if json.Valid([]byte(text)) && !json.Valid(once) {
 				t.Errorf("%s becomes %s, which is no JSON", text, once)
 			}
+			if twice := r.Payload(where, once); json.Valid(once) && string(twice) != string(once) {
+				t.Errorf("%s becomes\n%s and then\n%s", text, once, twice)
+			}
 			r.Text(where, text)
 		}
 	})

@@ -79,6 +79,13 @@ func (c *cache[V]) get(name []byte) (value V, ok bool) {
 	return value, ok
 }
 
+func (c *cache[V]) getText(name string) (value V, ok bool) {
+	if known := c.known.Load(); known != nil {
+		value, ok = (*known)[name]
+	}
+	return value, ok
+}
+
 // put returns the value, having remembered it if there was room.
 func (c *cache[V]) put(name []byte, value V) V {
 	known := c.known.Load()

@@ -4,17 +4,17 @@ import "strings"
 
 // A plan is what the rules have to say about one place, in the order of the rules.
 type plan struct {
-	place   string
-	all     *compiled   // the first rule about every value; nil when there is none
-	named   []*compiled // with names
-	paths   []*compiled
-	columns []*compiled // with columns, tables or names
-	keys    []*compiled
-	detect  [detectorCount]*compiled // the rule that a detector works for
-	found   detectorSet              // detectors that work here
-	names   cache[nameVerdict]
-	parts   cache[part]        // of an HTTP or gRPC message, by key
-	queries cache[[]*compiled] // texts of statements → rule of each parameter
+	place    string
+	all      *compiled   // the first rule about every value; nil when there is none
+	named    []*compiled // with names
+	paths    []*compiled
+	columns  []*compiled // with columns, tables or names
+	keys     []*compiled
+	detect   [detectorCount]*compiled // the rule that a detector works for
+	found    detectorSet              // detectors that work here
+	names    cache[nameVerdict]
+	sections cache[section]     // of an HTTP or gRPC message, by key
+	queries  cache[[]*compiled] // texts of statements → rule of each parameter
 }
 
 // A nameVerdict is what the rules say about a name.
@@ -26,7 +26,7 @@ type nameVerdict struct {
 
 // plan returns the plan for a place such as "http.request.header".
 func (r *Rules) plan(place string) *plan {
-	if known, ok := r.plans.get([]byte(place)); ok {
+	if known, ok := r.plans.getText(place); ok {
 		return known
 	}
 	return r.plans.put([]byte(place), r.makePlan(place))

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -66,7 +67,7 @@ type Session struct {
 	observe func(Finding) // nil when nobody looks
 	way     [12]pathPart  // room for the way of a document
 	scratch []byte        // room for texts without their quotes
-	part    string        // of the execution that is redacted, for findings
+	part    part          // of the execution that is redacted, for findings
 	at      string        // where in it
 }
 
@@ -115,6 +116,9 @@ func (s *Session) hideText(where, text string) string {
 	p := s.r.rules.plan(where)
 	if p.all != nil {
 		return string(s.hide(p.all, "place", []byte(text)))
+	}
+	if isHarmless(text) {
+		return text
 	}
 	before := []byte(text)
 	after := s.text(context{p: p}, before)
@@ -191,7 +195,28 @@ func (s *Session) found(c *compiled, by, stand string) {
 	}
 }
 
-func (s *Session) place() string { return strings.TrimSpace(s.part + " " + s.at) }
+// A part is a part of an execution: its kind, its number or name, and what of it.
+type part struct {
+	kind   string
+	number int // -1 when it has none
+	of     string
+}
+
+func (p part) String() string {
+	text := p.kind
+	if p.number >= 0 {
+		text += " " + strconv.Itoa(p.number)
+	}
+	return strings.TrimSpace(text + " " + p.of)
+}
+
+// place returns where the session is.
+func (s *Session) place() string {
+	if s.part == (part{}) {
+		return s.at
+	}
+	return strings.TrimSpace(s.part.String() + " " + s.at)
+}
 
 // A Finding is a value that was hidden.
 type Finding struct {

@@ -93,9 +93,9 @@ func (w *walker) childShape(c context, child *context, key []byte) {
 	}
 	switch c.shape {
 	case shapeHTTP, shapeGRPC:
-		if part := w.s.r.rules.part(c.p, key); part.plan != nil {
-			enter(part.plan, part.shape)
-			if part.shape == shapePlain {
+		if section := w.s.r.rules.section(c.p, key); section.plan != nil {
+			enter(section.plan, section.shape)
+			if section.shape == shapePlain {
 				child.base = len(w.way)
 			}
 			return
@@ -122,30 +122,30 @@ func (w *walker) childShape(c context, child *context, key []byte) {
 	}
 }
 
-// A part of an HTTP or gRPC message has a place and a shape of its own. The plan is nil for other members.
-type part struct {
+// A section is a part of an HTTP or gRPC message that has a place and a shape of its own. The plan is nil for other members.
+type section struct {
 	plan  *plan
 	shape shape
 }
 
-func (r *Rules) part(p *plan, key []byte) part {
-	if known, ok := p.parts.get(key); ok {
+func (r *Rules) section(p *plan, key []byte) section {
+	if known, ok := p.sections.get(key); ok {
 		return known
 	}
-	var found part
+	var found section
 	switch string(key) {
 	case "header", "trailer", "headers", "trailers":
-		found = part{r.plan(p.place + ".header"), shapeHeader}
+		found = section{r.plan(p.place + ".header"), shapeHeader}
 	case "metadata":
-		found = part{r.plan(p.place + ".metadata"), shapeHeader}
+		found = section{r.plan(p.place + ".metadata"), shapeHeader}
 	case "body":
-		found = part{r.plan(p.place + ".body"), shapePlain}
+		found = section{r.plan(p.place + ".body"), shapePlain}
 	case "message", "messages":
-		found = part{r.plan(p.place + ".message"), shapePlain}
+		found = section{r.plan(p.place + ".message"), shapePlain}
 	case "url", "path", "query":
-		found = part{r.plan(p.place + ".url"), shapeURL}
+		found = section{r.plan(p.place + ".url"), shapeURL}
 	}
-	return p.parts.put(key, found)
+	return p.sections.put(key, found)
 }
 
 // element returns the context of an element of an array.
