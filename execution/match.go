@@ -19,6 +19,11 @@ const (
 	LevelShape               // same boundary, target and shape, another request
 )
 
+// String returns the word for the level in reports.
+func (l Level) String() string {
+	return [...]string{"none", "exact", "moved", "lane", "repeated", "shape"}[l]
+}
+
 // A slot is a checkpoint of the record that is replayed, and what became of it.
 type slot struct {
 	cp   *record.Checkpoint
@@ -60,13 +65,24 @@ func newMatcher(of *record.Execution, opts *ReplayOptions) *matcher {
 // match finds the checkpoint for an operation and marks it used. near is one of the same shape that was not used, for the
 // report, when nothing fits.
 func (m *matcher) match(lane string, op Op, hash record.Hash) (cp *record.Checkpoint, level Level, near *record.Checkpoint) {
+	return m.matchUnit(noUnit, lane, op, hash)
+}
+
+// Which checkpoints may answer, beside those of one transaction of the record.
+const (
+	noUnit  = "*"  // all
+	anyUnit = "tx" // those of transactions
+)
+
+// matchUnit is match among the checkpoints of a transaction of the record.
+func (m *matcher) matchUnit(unit, lane string, op Op, hash record.Hash) (cp *record.Checkpoint, level Level, near *record.Checkpoint) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s, level := m.sameRequest(lane, op, hash); s != nil {
+	if s, level := m.sameRequest(unit, lane, op, hash); s != nil {
 		return m.use(lane, s, level), level, nil
 	}
 	for _, s := range m.byShape[shape{op.Boundary, op.Target, op.Shape}] {
-		if s.used {
+		if s.used || !isOf(unit, s.cp) {
 			continue
 		}
 		if m.loose && !op.Effect.Writes() && !s.cp.Effect.Writes() {
@@ -79,12 +95,12 @@ func (m *matcher) match(lane string, op Op, hash record.Hash) (cp *record.Checkp
 
 // sameRequest looks among the checkpoints of the same request: in the lane, then in others, then among used reads. A write in
 // another lane fits only when there is no choice.
-func (m *matcher) sameRequest(lane string, op Op, hash record.Hash) (*slot, Level) {
+func (m *matcher) sameRequest(unit, lane string, op Op, hash record.Hash) (*slot, Level) {
 	var elsewhere, repeat *slot
 	others := 0
 	for _, s := range m.byHash[hash] {
 		switch {
-		case !fits(s.cp, op):
+		case !fits(s.cp, op), !isOf(unit, s.cp):
 		case s.used:
 			repeat = s
 		case s.cp.Lane == lane:
@@ -103,6 +119,10 @@ func (m *matcher) sameRequest(lane string, op Op, hash record.Hash) (*slot, Leve
 		return repeat, LevelRepeat
 	}
 	return nil, LevelNone
+}
+
+func isOf(unit string, cp *record.Checkpoint) bool {
+	return unit == noUnit || unit == anyUnit && cp.Transaction != "" || unit == cp.Transaction
 }
 
 // fits guards X3 against a hash that is wrong in a damaged or forged record.
@@ -126,14 +146,15 @@ func (m *matcher) use(lane string, s *slot, level Level) *record.Checkpoint {
 	return s.cp
 }
 
-// unused returns the checkpoints that nothing asked for, writes first.
+// unused returns the checkpoints that nothing asked for, writes first. Those without effect say nothing: whether a statement is
+// prepared depends on what a pool did before.
 func (m *matcher) unused() []*record.Checkpoint {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var writes, reads []*record.Checkpoint
 	for i := range m.slots {
 		switch s := &m.slots[i]; {
-		case s.used:
+		case s.used, s.cp.Effect == record.EffectNone:
 		case s.cp.Effect.Writes():
 			writes = append(writes, s.cp)
 		default:
@@ -151,4 +172,35 @@ func (m *matcher) source(kind record.SourceKind, lane string) []byte {
 		}
 	}
 	return nil
+}
+
+// RecordedTarget returns the target under which a replayed record knows a system: that of the program when the record has it or
+// has none, and otherwise the only one of the boundary. A replay mostly runs where addresses are others.
+func (x *Execution) RecordedTarget(boundary, own string) string {
+	if x == nil || x.matcher == nil {
+		return own
+	}
+	only := ""
+	for i := range x.matcher.of.Checkpoints {
+		cp := &x.matcher.of.Checkpoints[i]
+		switch {
+		case cp.Boundary != boundary:
+		case cp.Target == own, only != "" && only != cp.Target:
+			return own
+		default:
+			only = cp.Target
+		}
+	}
+	if only == "" {
+		return own
+	}
+	return only
+}
+
+// Of returns the record that is replayed or resumed, nil for an execution that is only recorded. It must not be changed.
+func (x *Execution) Of() *record.Execution {
+	if x == nil || x.matcher == nil {
+		return nil
+	}
+	return x.matcher.of
 }

@@ -45,17 +45,24 @@ type plan struct {
 	steps []Step
 	cut   int
 	from  string // key of the first operation that is not answered from the record, "" when all are
-	units map[string]bool
+	units map[string]*unitPlan
+	done  []*record.Checkpoint // writes that were completed and not rolled back
 
-	mu     sync.Mutex
-	reused map[string]bool // transactions of the resume whose operations come from the record
+	mu    sync.Mutex
+	fates map[string]*fate // of the transactions of the resume
 }
 
 func newPlan(x *record.Execution, opts *ResumeOptions) (*plan, error) {
 	if x.Replayable.Level == record.ReplayNone {
 		return nil, fmt.Errorf("%w: %v", ErrNotReplayable, x.Replayable.Reasons)
 	}
-	p := &plan{opts: opts, cut: firstOpen(x), units: committed(x), reused: make(map[string]bool)}
+	p := &plan{opts: opts, units: unitsOf(x), fates: make(map[string]*fate)}
+	for i := range x.Checkpoints {
+		if cp := &x.Checkpoints[i]; cp.Effect.Writes() && cp.Succeeded() && p.isLasting(cp) {
+			p.done = append(p.done, cp)
+		}
+	}
+	p.cut = p.firstOpen(x)
 	if opts.From != nil {
 		p.cut = int(*opts.From)
 		if err := p.mayCut(x); err != nil {
@@ -75,10 +82,10 @@ func newPlan(x *record.Execution, opts *ResumeOptions) (*plan, error) {
 	return p, nil
 }
 
-// firstOpen returns the number of the first checkpoint that failed or has no outcome.
-func firstOpen(x *record.Execution) int {
+// firstOpen returns the number of the first checkpoint that failed or has no outcome, and that the program did not get over.
+func (p *plan) firstOpen(x *record.Execution) int {
 	for i := range x.Checkpoints {
-		if cp := &x.Checkpoints[i]; !cp.Succeeded() && cp.Effect != record.EffectNone {
+		if cp := &x.Checkpoints[i]; !cp.Succeeded() && cp.Effect != record.EffectNone && p.overcame(cp) == nil {
 			return i
 		}
 	}
@@ -87,17 +94,6 @@ func firstOpen(x *record.Execution) int {
 
 // ShapeCommit is record.ShapeCommit, for adapters.
 const ShapeCommit = record.ShapeCommit
-
-// committed returns the transactions of a record, and whether each was committed.
-func committed(x *record.Execution) map[string]bool {
-	units := make(map[string]bool)
-	for i := range x.Checkpoints {
-		if cp := &x.Checkpoints[i]; cp.Transaction != "" {
-			units[cp.Transaction] = units[cp.Transaction] || cp.Shape == ShapeCommit && cp.Succeeded()
-		}
-	}
-	return units
-}
 
 // mayCut refuses to begin at a place that would repeat what was completed: From is for going on later, or for doing a read again.
 func (p *plan) mayCut(x *record.Execution) error {
@@ -114,24 +110,19 @@ func (p *plan) mayCut(x *record.Execution) error {
 	return nil
 }
 
-// isLasting says that what a checkpoint did was not rolled back.
-func (p *plan) isLasting(cp *record.Checkpoint) bool {
-	return cp.Transaction == "" || p.units[cp.Transaction]
-}
-
 func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
 	assumed, said := p.opts.Assume[cp.Number]
 	switch {
+	case cp.Transaction != "":
+		return p.decideUnit(p.units[cp.Transaction])
 	case cp.Effect == record.EffectNone:
 		return DecisionReuse, "it has no effect"
-	case !p.isLasting(cp) && commitInDoubt(cp):
-		return p.doubt(cp, "whether the transaction was committed is not known")
-	case !p.isLasting(cp):
-		return DecisionRedo, "its transaction was not committed"
 	case said && assumed:
 		return DecisionReuse, "an operator says that it was done"
 	case said:
 		return DecisionLive, "an operator says that it was not done"
+	case !cp.Succeeded() && p.overcame(cp) != nil:
+		return DecisionReuse, fmt.Sprintf("the program got over its failure and completed op %d", p.overcame(cp).Number)
 	case cp.InDoubt():
 		return p.doubt(cp, "whether it took effect is not known")
 	case !cp.Succeeded():
@@ -145,8 +136,6 @@ func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
 	}
 	return DecisionReuse, "it was read before the first failure"
 }
-
-func commitInDoubt(cp *record.Checkpoint) bool { return cp.Shape == ShapeCommit && cp.InDoubt() }
 
 // doubt decides about an operation that is in doubt.
 func (p *plan) doubt(cp *record.Checkpoint, why string) (Decision, string) {
@@ -170,60 +159,57 @@ func (x *Execution) resolve(c *Call) {
 		c.refusal = refused
 		return
 	}
+	if c.op.Transaction != "" {
+		x.resolveInUnit(c)
+		return
+	}
 	cp, _, near := x.matcher.match(c.lane.name, c.op, c.hash())
 	if cp == nil {
 		x.resolveNew(c, near)
 		return
 	}
-	step := x.plan.steps[cp.Number]
-	done := step.Decision == DecisionReuse
-	if step.Decision == DecisionProbe {
-		var err error
-		if done, err = x.plan.opts.Probe(c.ctx, cp); err != nil {
-			x.refuse(c, cp, "the probe could not tell whether it took effect: "+err.Error())
-			return
-		}
-	}
-	switch {
-	case step.Decision == DecisionAsk:
-		x.refuse(c, cp, step.Reason)
-	case done:
-		x.reuse(c, cp, step)
-	default:
+	if done, ok := x.settle(c, cp, cp); !ok {
+		return
+	} else if done {
+		x.reuse(c, cp)
+	} else {
 		x.goLive(c)
 	}
 }
 
-func (x *Execution) reuse(c *Call, cp *record.Checkpoint, step Step) {
-	c.recorded, c.from = cp, record.ProvenanceRecorded
-	switch {
-	case step.Decision == DecisionProbe:
-		c.from = record.ProvenanceProbed
-	case !cp.Succeeded() && cp.Effect.Writes():
-		c.from = record.ProvenanceAssumed
+// settle finds out whether what a checkpoint says is done, by the outcome of the checkpoint that decides about it. When that
+// cannot be told, it refuses the call and returns ok false.
+func (x *Execution) settle(c *Call, cp, deciding *record.Checkpoint) (done, ok bool) {
+	switch step := x.plan.steps[cp.Number]; step.Decision {
+	case DecisionAsk:
+		x.refuse(c, deciding, step.Reason)
+		return false, false
+	case DecisionProbe:
+		done, err := x.plan.opts.Probe(c.ctx, deciding)
+		if err != nil {
+			x.refuse(c, deciding, "the probe could not tell whether it took effect: "+err.Error())
+		}
+		return done, err == nil
+	default:
+		return step.Decision == DecisionReuse, true
 	}
-	if c.op.Transaction != "" {
-		x.plan.mu.Lock()
-		x.plan.reused[c.op.Transaction] = true
-		x.plan.mu.Unlock()
+}
+
+func (x *Execution) reuse(c *Call, cp *record.Checkpoint) {
+	c.recorded, c.from = cp, x.plan.provenance(cp)
+	if c.from != record.ProvenanceRecorded {
+		known := *cp // it is done, whatever hid that
+		known.State, known.Failure, known.Error = record.StateDone, false, nil
+		c.recorded = &known
 	}
-	x.report.mu.Lock()
-	x.report.served++
-	x.report.mu.Unlock()
 	if x.journal {
 		x.rec.outcome(c)
 	}
 }
 
-// resolveNew decides about a call that the record does not have. A write that is like a completed one is not a new one (G-199),
-// and a transaction that was committed takes no more statements.
+// resolveNew decides about a call that the record does not have. A write that is like a completed one is not a new one (G-199).
 func (x *Execution) resolveNew(c *Call, near *record.Checkpoint) {
-	x.plan.mu.Lock()
-	closed := c.op.Transaction != "" && x.plan.reused[c.op.Transaction]
-	x.plan.mu.Unlock()
 	switch {
-	case closed:
-		x.refuse(c, near, "it is new in a transaction that was committed")
 	case near != nil && c.op.Effect.Writes() && near.Effect.Writes() && (near.Succeeded() || near.InDoubt()) && x.plan.isLasting(near):
 		x.refuse(c, near, fmt.Sprintf("op %d was completed with another request", near.Number))
 	case c.op.Effect == record.EffectNone:
@@ -235,10 +221,6 @@ func (x *Execution) resolveNew(c *Call, near *record.Checkpoint) {
 
 func (x *Execution) goLive(c *Call) {
 	c.from = record.ProvenanceLive
-	op := c.operation()
-	x.report.mu.Lock()
-	x.report.live = append(x.report.live, op)
-	x.report.mu.Unlock()
 	if x.journal && c.op.Effect.Writes() {
 		c.refusal = x.rec.intent(c)
 	}

@@ -1,0 +1,2 @@
+// Package fluxpgx records PostgreSQL through pgx.
+package fluxpgx
