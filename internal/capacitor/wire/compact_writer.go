@@ -7,102 +7,81 @@ import (
 	"github.com/flux-go/flux/message"
 )
 
-// compactWriter appends the result of a read in compact form, see compactReader.
-type compactWriter struct {
-	dst []byte
-	// countAt is where the number of messages goes, once it is known.
-	countAt int
-}
+// The functions of this file append the result of a read in compact form, see compactReader.
 
-func (w *compactWriter) uint8(n byte)  { w.dst = append(w.dst, n) }
-func (w *compactWriter) int32(n int32) { w.dst = binary.BigEndian.AppendUint32(w.dst, uint32(n)) }
-func (w *compactWriter) int64(n int64) { w.dst = binary.BigEndian.AppendUint64(w.dst, uint64(n)) }
+func appendInt32(dst []byte, n int) []byte { return binary.BigEndian.AppendUint32(dst, uint32(n)) }
 
-func (w *compactWriter) boolean(b bool) {
+func appendInt64(dst []byte, n int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(n)) }
+
+func appendFlag(dst []byte, b bool) []byte {
 	if b {
-		w.uint8(1)
-		return
+		return append(dst, 1)
 	}
-	w.uint8(0)
+	return append(dst, 0)
 }
 
-func (w *compactWriter) text(s string) {
+func appendCompactText(dst []byte, s string) []byte {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	w.int32(int32(len(s)))
-	w.dst = append(w.dst, s...)
+	return append(appendInt32(dst, len(s)), s...)
 }
 
-// optional writes null for an empty text.
-func (w *compactWriter) optional(s string) {
+// appendCompactOptional appends null for an empty text.
+func appendCompactOptional(dst []byte, s string) []byte {
 	if s == "" {
-		w.int32(-1)
-		return
+		return appendInt32(dst, -1)
 	}
-	w.text(s)
+	return appendCompactText(dst, s)
 }
 
-// begin writes what comes before the messages.
-func (w *compactWriter) begin(r Result, segments message.SegmentRange) {
-	w.dst = append(w.dst, compactMagic...)
-	w.uint8(compactVersion)
-	w.uint8(compactReadResult)
-	w.int32(1)
-	w.uint8(0) // messages have nothing in common; compression finds what they have
-	w.int64(r.ID)
-	w.int64(r.Timestamp)
-	w.int64(0) // when the request came, when the result was queued and when it was sent are not told
-	w.int64(0)
-	w.int64(0)
-	w.int32(int32(segments.Start))
-	w.int32(int32(segments.End))
-	w.countAt = len(w.dst)
-	w.int32(0)
+// beginCompact appends what comes before the messages. Their number goes to countAt.
+func (r Result) beginCompact(dst []byte, segments message.SegmentRange) (out []byte, countAt int) {
+	dst = append(append(dst, compactMagic...), compactVersion, compactReadResult)
+	dst = appendInt32(dst, 1)
+	dst = append(dst, 0) // messages have nothing in common; compression finds what they have
+	// When the request came, when the result was queued and when it was sent are not told.
+	for _, n := range []int64{r.ID, r.Timestamp, 0, 0, 0} {
+		dst = appendInt64(dst, n)
+	}
+	dst = appendInt32(appendInt32(dst, segments.Start), segments.End)
+	return appendInt32(dst, 0), len(dst)
 }
 
-func (w *compactWriter) message(m *message.Message) {
+func appendCompactMessage(dst []byte, m *message.Message) []byte {
 	if m.Payload == nil {
-		w.int32(-1)
+		dst = appendInt32(dst, -1)
 	} else {
-		w.int32(int32(len(m.Payload)))
-		w.dst = append(w.dst, m.Payload...)
+		dst = append(appendInt32(dst, len(m.Payload)), m.Payload...)
 	}
-	w.optional(m.Type)
-	w.int32(m.Revision)
-	w.text(longFormat(m.Format))
-	w.int32(int32(len(m.Metadata)))
+	dst = appendCompactOptional(dst, m.Type)
+	dst = appendInt32(dst, int(m.Revision))
+	dst = appendCompactText(dst, longFormat(m.Format))
+	dst = appendInt32(dst, len(m.Metadata))
 	for key, value := range m.Metadata {
-		w.text(key)
-		w.text(value)
+		dst = appendCompactText(appendCompactText(dst, key), value)
 	}
-	w.uint8(1)
-	w.int32(int32(m.RoutingSegment()))
-	w.uint8(1)
-	w.int64(int64(m.Index))
-	w.optional(m.Source)
-	w.optional(m.Target)
-	if w.boolean(m.Request.Valid); m.Request.Valid {
-		w.int32(m.Request.N)
+	dst = appendInt32(append(dst, 1), m.RoutingSegment())
+	dst = appendInt64(append(dst, 1), int64(m.Index))
+	dst = appendCompactOptional(appendCompactOptional(dst, m.Source), m.Target)
+	if dst = appendFlag(dst, m.Request.Valid); m.Request.Valid {
+		dst = appendInt32(dst, int(m.Request.N))
 	}
-	w.uint8(1)
-	w.int64(m.Timestamp)
-	w.text(m.MessageID())
+	dst = appendInt64(append(dst, 1), m.Timestamp)
+	return appendCompactText(dst, m.MessageID())
 }
 
-// end writes what comes after count messages.
-func (w *compactWriter) end(count int, last *message.Index, p message.Position, caughtUp bool) []byte {
-	binary.BigEndian.PutUint32(w.dst[w.countAt:], uint32(count))
-	if w.boolean(last != nil); last != nil {
-		w.int64(int64(*last))
+// endCompact appends what comes after the messages.
+func (l *MessageList) endCompact(last *message.Index, p message.Position, caughtUp bool) []byte {
+	binary.BigEndian.PutUint32(l.dst[l.countAt:], uint32(l.count))
+	dst := appendFlag(l.dst, last != nil)
+	if last != nil {
+		dst = appendInt64(dst, int64(*last))
 	}
-	rangesAt, ranges := len(w.dst), 0
-	w.int32(0)
+	rangesAt, ranges := len(dst), 0
+	dst = appendInt32(dst, 0)
 	for segments, index := range p.Ranges() {
-		w.int32(int32(segments.Start))
-		w.int32(int32(segments.End))
-		w.int64(int64(index))
+		dst = appendInt64(appendInt32(appendInt32(dst, segments.Start), segments.End), int64(index))
 		ranges++
 	}
-	binary.BigEndian.PutUint32(w.dst[rangesAt:], uint32(ranges))
-	w.boolean(caughtUp)
-	return w.dst
+	binary.BigEndian.PutUint32(dst[rangesAt:], uint32(ranges))
+	return appendFlag(dst, caughtUp)
 }

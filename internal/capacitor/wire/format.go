@@ -38,16 +38,10 @@ func (f Format) Joins(result []byte) bool {
 
 // AppendBatch appends a batch of results that may be in one.
 func (f Format) AppendBatch(dst []byte, results [][]byte) []byte {
-	w := writer{dst: dst, cbor: f != JSON}
-	w.object()
-	w.member(typeMember)
-	w.text("resultBatch")
-	w.member("results")
-	w.array()
+	dst = f.text(f.member(f.either(dst, '{', cborMap<<5|cborIndefinite), typeMember), "resultBatch")
+	dst = f.array(f.member(dst, "results"))
 	for _, result := range results {
-		w.written(result)
+		dst = f.written(dst, result)
 	}
-	w.endArray()
-	w.endObject()
-	return w.dst
+	return f.endObject(f.endArray(dst))
 }

@@ -8,49 +8,37 @@ import (
 // need not be known, nor kept, before it is written.
 type MessageList struct {
 	result Result
-	writer writer
-	// compact is what is written instead of writer, if it is.
-	compact   compactWriter
-	isCompact bool
-	form      messageForm
-	count     int
+	dst    []byte
+	form   messageForm
+	count  int
+	// countAt is where the number of messages goes, in compact form.
+	countAt int
 }
 
 // BeginRead begins a readResult; end it with EndRead.
 func (r Result) BeginRead(dst []byte, segments message.SegmentRange) MessageList {
 	if r.Format == BINARY {
-		l := MessageList{isCompact: true, compact: compactWriter{dst: dst}}
-		l.compact.begin(r, segments)
-		return l
+		dst, countAt := r.beginCompact(dst, segments)
+		return MessageList{result: r, dst: dst, form: compact, countAt: countAt}
 	}
-	l := MessageList{result: r, writer: r.begin(dst, "readResult")}
-	l.writer.member("messageBatch")
-	l.writer.object()
-	l.writer.member("segment")
-	l.writer.segments(segments)
-	l.writer.member("messages")
-	l.writer.array()
-	return l
+	f := r.Format
+	dst = f.object(f.member(r.begin(dst, "readResult"), "messageBatch"))
+	dst = f.segments(f.member(dst, "segment"), segments)
+	return MessageList{result: r, dst: f.array(f.member(dst, "messages"))}
 }
 
 // BeginReadFromIndex begins a readFromIndexResult; end it with EndReadFromIndex.
 func (r Result) BeginReadFromIndex(dst []byte) MessageList {
-	l := MessageList{result: r, writer: r.begin(dst, "readFromIndexResult"), form: stored}
-	l.writer.member("messages")
-	l.writer.array()
-	return l
+	dst = r.Format.member(r.begin(dst, "readFromIndexResult"), "messages")
+	return MessageList{result: r, dst: r.Format.array(dst), form: stored}
 }
 
 // BeginEvents begins a getEventsResult; end it with EndEvents.
 func (r Result) BeginEvents(dst []byte, aggregateID string) MessageList {
-	l := MessageList{result: r, writer: r.begin(dst, "getEventsResult"), form: stored}
-	l.writer.member("eventBatch")
-	l.writer.object()
-	l.writer.member("aggregateId")
-	l.writer.text(aggregateID)
-	l.writer.member("events")
-	l.writer.array()
-	return l
+	f := r.Format
+	dst = f.object(f.member(r.begin(dst, "getEventsResult"), "eventBatch"))
+	dst = f.text(f.member(dst, "aggregateId"), aggregateID)
+	return MessageList{result: r, dst: f.array(f.member(dst, "events")), form: stored}
 }
 
 // Add writes a message that was read.
@@ -61,54 +49,41 @@ func (l *MessageList) AddUnindexed(m *message.Message) { l.add(m, unindexed) }
 
 func (l *MessageList) add(m *message.Message, form messageForm) {
 	l.count++
-	if l.isCompact {
-		l.compact.message(m)
+	if form == compact {
+		l.dst = appendCompactMessage(l.dst, m)
 		return
 	}
-	l.writer.message(m, form)
+	l.dst = l.result.Format.message(l.dst, m, form)
 }
 
 // Len is the number of messages so far.
 func (l *MessageList) Len() int { return l.count }
 
 // SizeBytes is how long the result is so far.
-func (l *MessageList) SizeBytes() int { return len(l.writer.dst) + len(l.compact.dst) }
+func (l *MessageList) SizeBytes() int { return len(l.dst) }
 
 // EndRead ends a readResult. Last is nil when nothing was examined.
 func (l *MessageList) EndRead(last *message.Index, p message.Position, caughtUp bool) []byte {
-	if l.isCompact {
-		return l.compact.end(l.count, last, p, caughtUp)
+	if l.form == compact {
+		return l.endCompact(last, p, caughtUp)
 	}
-	w := &l.writer
-	w.endArray()
-	w.member("lastIndex")
+	f := l.result.Format
+	dst := f.member(f.endArray(l.dst), "lastIndex")
 	if last == nil {
-		w.null()
+		dst = f.null(dst)
 	} else {
-		w.integer(int64(*last))
+		dst = f.integer(dst, int64(*last))
 	}
-	w.member("position")
-	w.position(p)
-	w.member("caughtUp")
-	w.boolean(caughtUp)
-	w.endObject()
-	return l.result.end(w)
+	dst = f.position(f.member(dst, "position"), p)
+	return l.result.end(f.endObject(f.boolean(f.member(dst, "caughtUp"), caughtUp)))
 }
 
 // EndReadFromIndex ends a readFromIndexResult.
-func (l *MessageList) EndReadFromIndex() []byte {
-	l.writer.endArray()
-	return l.result.end(&l.writer)
-}
+func (l *MessageList) EndReadFromIndex() []byte { return l.result.end(l.result.Format.endArray(l.dst)) }
 
 // EndEvents ends a getEventsResult with the sequence number of its last event.
 func (l *MessageList) EndEvents(lastSequence int64) []byte {
-	w := &l.writer
-	w.endArray()
-	w.member("storeOnly")
-	w.boolean(false)
-	w.endObject()
-	w.member("lastSequenceNumber")
-	w.integer(lastSequence)
-	return l.result.end(w)
+	f := l.result.Format
+	dst := f.endObject(f.boolean(f.member(f.endArray(l.dst), "storeOnly"), false))
+	return l.result.end(f.integer(f.member(dst, "lastSequenceNumber"), lastSequence))
 }

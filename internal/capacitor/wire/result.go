@@ -15,125 +15,87 @@ type Result struct {
 }
 
 // begin begins a result, up to where its own members go.
-func (r Result) begin(dst []byte, kind string) writer {
-	w := writer{dst: dst, cbor: r.Format != JSON}
-	w.object()
-	w.member(typeMember)
-	w.text(kind)
-	w.member("requestId")
-	w.integer(r.ID)
-	return w
+func (r Result) begin(dst []byte, kind string) []byte {
+	f := r.Format
+	dst = f.text(f.member(f.either(dst, '{', cborMap<<5|cborIndefinite), typeMember), kind)
+	return f.integer(f.member(dst, "requestId"), r.ID)
 }
 
-// end writes what follows a result's own members.
-func (r Result) end(w *writer) []byte {
-	w.member("timestamp")
-	w.integer(r.Timestamp)
-	w.endObject()
-	return w.dst
+// end appends what follows a result's own members.
+func (r Result) end(dst []byte) []byte {
+	f := r.Format
+	return f.endObject(f.integer(f.member(dst, "timestamp"), r.Timestamp))
 }
 
 // AppendVoid appends the result of a command that was carried out.
-func (r Result) AppendVoid(dst []byte) []byte {
-	w := r.begin(dst, "void")
-	return r.end(&w)
-}
+func (r Result) AppendVoid(dst []byte) []byte { return r.end(r.begin(dst, "void")) }
 
 // AppendError appends the result of a request that was not carried out.
 func (r Result) AppendError(dst []byte, text string) []byte {
-	w := r.begin(dst, "error")
-	w.member("message")
-	w.text(text)
-	return r.end(&w)
+	f := r.Format
+	return r.end(f.text(f.member(r.begin(dst, "error"), "message"), text))
 }
 
 // AppendBoolean appends the result of a question, or of a command with two outcomes.
 func (r Result) AppendBoolean(dst []byte, success bool) []byte {
-	w := r.begin(dst, "boolean")
-	w.member("success")
-	w.boolean(success)
-	return r.end(&w)
+	f := r.Format
+	return r.end(f.boolean(f.member(r.begin(dst, "boolean"), "success"), success))
 }
 
 // AppendClaim appends the result of claimSegment.
 func (r Result) AppendClaim(dst []byte, segments message.SegmentRange, p message.Position) []byte {
-	w := r.begin(dst, "claimSegmentResult")
-	w.member("position")
-	w.position(p)
-	w.member("segment")
-	w.segments(segments)
-	return r.end(&w)
+	f := r.Format
+	dst = f.position(f.member(r.begin(dst, "claimSegmentResult"), "position"), p)
+	return r.end(f.segments(f.member(dst, "segment"), segments))
 }
 
 // AppendPosition appends the result of getPosition.
 func (r Result) AppendPosition(dst []byte, p message.Position) []byte {
-	w := r.begin(dst, "getPositionResult")
-	w.member("position")
-	w.position(p)
-	return r.end(&w)
+	f := r.Format
+	return r.end(f.position(f.member(r.begin(dst, "getPositionResult"), "position"), p))
 }
 
 // AppendAggregateIDs appends the result of getAggregateIds.
 func (r Result) AppendAggregateIDs(dst []byte, aggregates []Relationship) []byte {
-	w := r.begin(dst, "getAggregateIdsResult")
-	w.member("aggregateIds")
-	w.object()
+	f := r.Format
+	dst = f.object(f.member(r.begin(dst, "getAggregateIdsResult"), "aggregateIds"))
 	for _, a := range aggregates {
-		w.key(a.AggregateID)
-		w.text(a.AggregateType)
+		dst = f.text(f.key(dst, a.AggregateID), a.AggregateType)
 	}
-	w.endObject()
-	return r.end(&w)
+	return r.end(f.endObject(dst))
 }
 
 // AppendRelationships appends the result of getRelationships.
 func (r Result) AppendRelationships(dst []byte, all []Relationship) []byte {
-	w := r.begin(dst, "getRelationshipsResult")
-	w.member("relationships")
-	w.array()
+	f := r.Format
+	dst = f.array(f.member(r.begin(dst, "getRelationshipsResult"), "relationships"))
 	for _, one := range all {
-		w.object()
-		w.member("aggregateId")
-		w.text(one.AggregateID)
-		w.member("aggregateType")
-		w.text(one.AggregateType)
-		w.member("entityId")
-		w.text(one.EntityID)
-		w.endObject()
+		dst = f.text(f.member(f.object(dst), "aggregateId"), one.AggregateID)
+		dst = f.text(f.member(dst, "aggregateType"), one.AggregateType)
+		dst = f.endObject(f.text(f.member(dst, "entityId"), one.EntityID))
 	}
-	w.endArray()
-	return r.end(&w)
+	return r.end(f.endArray(dst))
 }
 
 // AppendValue appends the result of getValue; nil stands for no value.
 func (r Result) AppendValue(dst []byte, value *Data) []byte {
-	w := r.begin(dst, "getValueResult")
-	w.member("value")
+	f := r.Format
+	dst = f.member(r.begin(dst, "getValueResult"), "value")
 	if value == nil {
-		w.null()
-	} else {
-		w.data(*value)
+		return r.end(f.null(dst))
 	}
-	return r.end(&w)
+	return r.end(f.data(dst, *value))
 }
 
 // AppendSchedule appends the result of getSchedule; nil stands for none. The message has an index.
 func (r Result) AppendSchedule(dst []byte, s *ScheduledMessage) []byte {
-	w := r.begin(dst, "getScheduleResult")
-	w.member("schedule")
+	f := r.Format
+	dst = f.member(r.begin(dst, "getScheduleResult"), "schedule")
 	if s == nil {
-		w.null()
-		return r.end(&w)
+		return r.end(f.null(dst))
 	}
-	w.object()
-	w.member("scheduleId")
-	w.text(s.ID)
-	w.member("timestamp")
-	w.integer(s.Deadline)
-	w.member("message")
-	w.message(&s.Message, stored)
-	w.member("ifAbsent")
-	w.boolean(false)
-	w.endObject()
-	return r.end(&w)
+	dst = f.text(f.member(f.object(dst), "scheduleId"), s.ID)
+	dst = f.integer(f.member(dst, "timestamp"), s.Deadline)
+	dst = f.message(f.member(dst, "message"), &s.Message, stored)
+	return r.end(f.endObject(f.boolean(f.member(dst, "ifAbsent"), false)))
 }

@@ -7,148 +7,121 @@ import (
 	"github.com/flux-go/flux/message"
 )
 
-// writer appends objects to dst, in JSON or in CBOR. Containers of CBOR have an indefinite length, so that nobody has to
-// know how long they get before they are written.
-type writer struct {
-	dst  []byte
-	cbor bool
-	// follows says that the next value or name needs a comma before it, in JSON.
-	follows bool
-}
+// The methods of this file append to dst, in JSON or in CBOR, what an object is made of. Containers of CBOR have an
+// indefinite length, so that nobody has to know how long they get before they are written.
 
-// begin writes what separates a value from the one before it.
-func (w *writer) begin() {
-	if w.follows && !w.cbor {
-		w.dst = append(w.dst, ',')
+// comma separates what comes next from the value before it, in JSON. A value never ends as the begin of a container or the
+// name of a member does.
+func (f Format) comma(dst []byte) []byte {
+	if f != JSON || len(dst) == 0 {
+		return dst
 	}
-	w.follows = true
-}
-
-// mark writes the begin or the end of a container.
-func (w *writer) mark(json, cbor byte, follows bool) {
-	if w.cbor {
-		json = cbor
+	switch dst[len(dst)-1] {
+	case '{', '[', ':':
+		return dst
 	}
-	w.dst = append(w.dst, json)
-	w.follows = follows
+	return append(dst, ',')
 }
 
-func (w *writer) object() {
-	w.begin()
-	w.mark('{', cborMap<<5|cborIndefinite, false)
-}
-
-func (w *writer) endObject() { w.mark('}', cborBreak, true) }
-
-func (w *writer) array() {
-	w.begin()
-	w.mark('[', cborArray<<5|cborIndefinite, false)
-}
-
-func (w *writer) endArray() { w.mark(']', cborBreak, true) }
-
-// member writes the name of a member, which needs no escapes. Its value follows.
-func (w *writer) member(name string) {
-	w.begin()
-	if w.cbor {
-		w.dst = append(appendHead(w.dst, cborText, uint64(len(name))), name...)
-		return
+// either appends a byte of JSON, or one of CBOR.
+func (f Format) either(dst []byte, json, cbor byte) []byte {
+	if f == JSON {
+		return append(dst, json)
 	}
-	w.dst = append(append(append(w.dst, '"'), name...), `":`...)
-	w.follows = false
+	return append(dst, cbor)
 }
 
-// key writes the name of a member that may be anything.
-func (w *writer) key(name string) {
-	w.text(name)
-	if !w.cbor {
-		w.dst = append(w.dst, ':')
-		w.follows = false
+func (f Format) object(dst []byte) []byte {
+	return f.either(f.comma(dst), '{', cborMap<<5|cborIndefinite)
+}
+
+func (f Format) endObject(dst []byte) []byte { return f.either(dst, '}', cborBreak) }
+
+func (f Format) array(dst []byte) []byte {
+	return f.either(f.comma(dst), '[', cborArray<<5|cborIndefinite)
+}
+
+func (f Format) endArray(dst []byte) []byte { return f.either(dst, ']', cborBreak) }
+
+// member appends the name of a member, which needs no escapes. Its value follows.
+func (f Format) member(dst []byte, name string) []byte {
+	if f != JSON {
+		return append(appendHead(dst, cborText, uint64(len(name))), name...)
 	}
+	return append(append(append(f.comma(dst), '"'), name...), `":`...)
 }
 
-func (w *writer) integer(n int64) {
-	w.begin()
+// key appends the name of a member that may be anything.
+func (f Format) key(dst []byte, name string) []byte {
+	dst = f.text(dst, name)
+	if f == JSON {
+		dst = append(dst, ':')
+	}
+	return dst
+}
+
+func (f Format) integer(dst []byte, n int64) []byte {
 	switch {
-	case !w.cbor:
-		w.dst = strconv.AppendInt(w.dst, n, 10)
+	case f == JSON:
+		return strconv.AppendInt(f.comma(dst), n, 10)
 	case n < 0:
-		w.dst = appendHead(w.dst, cborNegative, uint64(-1-n))
-	default:
-		w.dst = appendHead(w.dst, cborUnsigned, uint64(n))
+		return appendHead(dst, cborNegative, uint64(-1-n))
 	}
+	return appendHead(dst, cborUnsigned, uint64(n))
 }
 
-func (w *writer) text(s string) {
-	w.begin()
-	if w.cbor {
-		w.dst = appendCBORText(w.dst, s)
-		return
+func (f Format) text(dst []byte, s string) []byte {
+	if f != JSON {
+		return appendCBORText(dst, s)
 	}
-	w.dst = appendString(w.dst, s)
+	return appendString(f.comma(dst), s)
 }
 
-// optional writes null for an empty text.
-func (w *writer) optional(s string) {
+// optional appends null for an empty text.
+func (f Format) optional(dst []byte, s string) []byte {
 	if s == "" {
-		w.null()
-		return
+		return f.null(dst)
 	}
-	w.text(s)
+	return f.text(dst, s)
 }
 
-func (w *writer) boolean(b bool) {
-	w.begin()
+func (f Format) boolean(dst []byte, b bool) []byte {
 	switch {
-	case !w.cbor:
-		w.dst = strconv.AppendBool(w.dst, b)
+	case f == JSON:
+		return strconv.AppendBool(f.comma(dst), b)
 	case b:
-		w.dst = append(w.dst, cborTrue)
-	default:
-		w.dst = append(w.dst, cborFalse)
+		return append(dst, cborTrue)
 	}
+	return append(dst, cborFalse)
 }
 
-func (w *writer) null() {
-	w.begin()
-	if w.cbor {
-		w.dst = append(w.dst, cborNull)
-		return
+func (f Format) null(dst []byte) []byte {
+	if f != JSON {
+		return append(dst, cborNull)
 	}
-	w.dst = append(w.dst, "null"...)
+	return append(f.comma(dst), "null"...)
 }
 
-// blob writes bytes, and null for nil.
-func (w *writer) blob(b []byte) {
-	if b == nil {
-		w.null()
-		return
+// blob appends bytes, and null for nil.
+func (f Format) blob(dst, b []byte) []byte {
+	switch {
+	case b == nil:
+		return f.null(dst)
+	case f != JSON:
+		return append(appendHead(dst, cborBytes, uint64(len(b))), b...)
 	}
-	w.begin()
-	if w.cbor {
-		w.dst = append(appendHead(w.dst, cborBytes, uint64(len(b))), b...)
-		return
-	}
-	w.dst = append(base64.StdEncoding.AppendEncode(append(w.dst, '"'), b), '"')
+	return append(base64.StdEncoding.AppendEncode(append(f.comma(dst), '"'), b), '"')
 }
 
-// written writes a value that was written before, in the same format.
-func (w *writer) written(value []byte) {
-	w.begin()
-	w.dst = append(w.dst, value...)
-}
+// written appends a value that was written before, in the same format.
+func (f Format) written(dst, value []byte) []byte { return append(f.comma(dst), value...) }
 
-func (w *writer) data(d Data) {
-	w.object()
-	w.member("value")
-	w.blob(d.Value)
-	w.member("type")
-	w.optional(d.Type)
-	w.member("revision")
-	w.integer(int64(d.Revision))
-	w.member("format")
-	w.text(longFormat(d.Format))
-	w.endObject()
+func (f Format) data(dst []byte, d Data) []byte {
+	dst = f.blob(f.member(f.object(dst), "value"), d.Value)
+	dst = f.optional(f.member(dst, "type"), d.Type)
+	dst = f.integer(f.member(dst, "revision"), int64(d.Revision))
+	dst = f.text(f.member(dst, "format"), longFormat(d.Format))
+	return f.endObject(dst)
 }
 
 // longFormat returns a format as clients know it.
@@ -159,14 +132,13 @@ func longFormat(format string) string {
 	return format
 }
 
-// metadata writes metadata, an empty object if there is none.
-func (w *writer) metadata(metadata map[string]string) {
-	w.object()
+// metadata appends metadata, an empty object if there is none.
+func (f Format) metadata(dst []byte, metadata map[string]string) []byte {
+	dst = f.object(dst)
 	for key, value := range metadata {
-		w.key(key)
-		w.text(value)
+		dst = f.text(f.key(dst, key), value)
 	}
-	w.endObject()
+	return f.endObject(dst)
 }
 
 // messageForm says what of a message is written as it was published rather than as it is delivered.
@@ -179,62 +151,50 @@ const (
 	stored
 	// unindexed messages are stored ones outside a log.
 	unindexed
+	// compact messages are delivered ones in the compact form.
+	compact
 )
 
 // segment returns the segment that is written, if any.
-func (f messageForm) segment(m *message.Message) (segment int32, ok bool) {
-	if f == delivered {
+func (form messageForm) segment(m *message.Message) (segment int32, ok bool) {
+	if form == delivered {
 		return int32(m.RoutingSegment()), true
 	}
 	return m.Segment, m.Routed
 }
 
-// message writes a message that was read.
-func (w *writer) message(m *message.Message, form messageForm) {
-	w.object()
-	w.member("data")
-	w.data(Data{m.Payload, m.Type, m.Revision, m.Format})
-	w.member("metadata")
-	w.metadata(m.Metadata)
+// message appends a message that was read.
+func (f Format) message(dst []byte, m *message.Message, form messageForm) []byte {
+	dst = f.data(f.member(f.object(dst), "data"), Data{m.Payload, m.Type, m.Revision, m.Format})
+	dst = f.metadata(f.member(dst, "metadata"), m.Metadata)
 	segment, ok := form.segment(m)
-	w.optionalInteger("segment", int64(segment), ok)
-	w.optionalInteger("index", int64(m.Index), form != unindexed)
-	w.member("source")
-	w.optional(m.Source)
-	w.member("target")
-	w.optional(m.Target)
-	w.optionalInteger("requestId", int64(m.Request.N), m.Request.Valid)
-	w.member("timestamp")
-	w.integer(m.Timestamp)
-	w.member("messageId")
-	w.text(m.MessageID())
-	w.member("originalRevision")
-	w.integer(int64(m.Revision))
-	w.endObject()
+	dst = f.optionalInteger(f.member(dst, "segment"), int64(segment), ok)
+	dst = f.optionalInteger(f.member(dst, "index"), int64(m.Index), form != unindexed)
+	dst = f.optional(f.member(dst, "source"), m.Source)
+	dst = f.optional(f.member(dst, "target"), m.Target)
+	dst = f.optionalInteger(f.member(dst, "requestId"), int64(m.Request.N), m.Request.Valid)
+	dst = f.integer(f.member(dst, "timestamp"), m.Timestamp)
+	dst = f.text(f.member(dst, "messageId"), m.MessageID())
+	dst = f.integer(f.member(dst, "originalRevision"), int64(m.Revision))
+	return f.endObject(dst)
 }
 
-// optionalInteger writes a member that is null when it is not set.
-func (w *writer) optionalInteger(name string, n int64, ok bool) {
-	w.member(name)
+// optionalInteger appends null when it is not set.
+func (f Format) optionalInteger(dst []byte, n int64, ok bool) []byte {
 	if !ok {
-		w.null()
-		return
+		return f.null(dst)
 	}
-	w.integer(n)
+	return f.integer(dst, n)
 }
 
-func (w *writer) segments(s message.SegmentRange) {
-	w.array()
-	w.integer(int64(s.Start))
-	w.integer(int64(s.End))
-	w.endArray()
+func (f Format) segments(dst []byte, s message.SegmentRange) []byte {
+	return f.endArray(f.integer(f.integer(f.array(dst), int64(s.Start)), int64(s.End)))
 }
 
-func (w *writer) position(p message.Position) {
-	w.array()
+func (f Format) position(dst []byte, p message.Position) []byte {
+	dst = f.array(dst)
 	for segments, index := range p.Ranges() {
-		w.segments(segments)
-		w.integer(int64(index))
+		dst = f.integer(f.segments(dst, segments), int64(index))
 	}
-	w.endArray()
+	return f.endArray(dst)
 }
