@@ -32,6 +32,7 @@ type walker struct {
 	broken bool // it is no JSON after all
 	way    []pathPart
 	side   side
+	last   []byte // the text before the one at pos
 }
 
 // document redacts a JSON document. It returns false when data is not one. It is not strict: what is taken for JSON has its
@@ -266,7 +267,14 @@ func (w *walker) array(c context) {
 	w.pos++
 	for i := 0; w.more(i == 0, ']'); i++ {
 		w.way = append(w.way, pathPart{index: i})
-		w.value(w.element(c, i))
+		w.space()
+		element := w.element(c, i)
+		if start := w.pos; !w.spread && element.rule != nil && element.rule.do.Name == Drop {
+			w.dropped(element)
+			w.replace(start, w.pos, []byte("null"))
+		} else {
+			w.value(element)
+		}
 		w.way = w.way[:len(w.way)-1]
 	}
 }
@@ -282,6 +290,7 @@ func (w *walker) text(c context) {
 	}
 	w.locate()
 	after := w.newText(c, before)
+	w.last = before
 	switch {
 	case after == nil:
 		w.replace(start, w.pos, []byte("null"))
@@ -297,12 +306,27 @@ func (w *walker) newText(c context, text []byte) []byte {
 		return w.base64(c, text)
 	case w.spread:
 		return w.spreadText(c, text)
+	case c.rule != nil && c.shape == shapeTime:
+		return w.hideTime(c, text)
+	case c.rule != nil && c.shape == shapeNumber:
+		return w.s.hideNumber(c.rule, c.by, text)
+	case c.rule != nil && c.shape == shapeVerbatim && len(text) > 4:
+		return append(bytes.Clone(text[:4]), w.s.hide(c.rule, c.by, text[4:])...)
 	case c.rule != nil:
 		return w.s.hideForm(c.rule, c.by, c.name.form, text)
 	case c.shape == shapeURL:
 		return w.s.url(c, text)
 	}
 	return w.s.textIn(c, text, w.way)
+}
+
+// hideTime hides a time. The stand-in is one, or a replay could not read the value.
+func (w *walker) hideTime(c context, text []byte) []byte {
+	if c.rule.do.Name == Keep || string(text) == timeText {
+		return text
+	}
+	w.s.found(c.rule, c.by, timeText)
+	return []byte(timeText)
 }
 
 func (w *walker) spreadText(c context, text []byte) []byte {

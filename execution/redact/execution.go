@@ -166,7 +166,7 @@ func (s *Session) visitCheckpoint(v visitor, cp *record.Checkpoint) {
 	s.about(cp)
 	s.visitPayload(v, op("request"), cp.Boundary+".request", &cp.Request)
 	s.visitPayload(v, op("response"), cp.Boundary+".response", &cp.Response)
-	s.tables, s.key, s.field = nil, "", nameVerdict{}
+	s.tables, s.commands = nil, nil
 	s.visitError(v, op("error"), &cp.Error)
 }
 
@@ -208,19 +208,28 @@ func (s *Session) about(cp *record.Checkpoint) {
 			s.tables = parseStatement(request.SQL).tables
 		}
 	case "redis":
-		var request struct {
-			Command string
-			Args    json.RawMessage
-		}
-		if json.Unmarshal(cp.Request.Data, &request) != nil {
-			return
-		}
-		args := argsOf(request.Args)
-		if first := firstKey(args); first < len(args) && !strings.EqualFold(request.Command, "AUTH") {
-			s.key = string(args[first])
-			if strings.EqualFold(request.Command, "HGET") && first+1 < len(args) {
-				s.field = s.r.rules.plan("redis.value").name(args[first+1])
-			}
-		}
+		s.commands = commandsIn(cp.Request.Data)
 	}
+}
+
+// commandsIn returns the commands of a request to Redis.
+func commandsIn(data []byte) (commands []redisCommand) {
+	var request struct {
+		Command, Args json.RawMessage
+		Commands      []json.RawMessage
+	}
+	if json.Unmarshal(data, &request) != nil {
+		return nil
+	}
+	for _, one := range request.Commands {
+		commands = append(commands, commandOf("", one))
+	}
+	switch {
+	case len(request.Command) == 0:
+	case request.Command[0] == '"':
+		commands = append(commands, commandOf(string(unquote(request.Command)), request.Args))
+	default:
+		commands = append(commands, commandOf("", request.Command))
+	}
+	return commands
 }

@@ -313,6 +313,33 @@ func TestWordsAreNotHiddenEverywhere(t *testing.T) {
 	}
 }
 
+// TestAnswersAreOfTheirRequests: what an answer is about is in the request.
+func TestAnswersAreOfTheirRequests(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ boundary, request, response, want string }{
+		{"redis", `{"command":["GET","session:1"]}`, `{"reply":"a"}`, `{"reply":"hash_…"}`},
+		{"redis", `{"command":["GET","other:1"]}`, `{"reply":"a"}`, `{"reply":"a"}`},
+		{"redis", `{"command":["SET","session:1","x"]}`, `{"reply":{"status":"OK"}}`, `{"reply":{"status":"OK"}}`},
+		{"redis", `{"command":["LRANGE","session:1","0","9"]}`, `{"reply":["a",1,{"nil":"_"},{"double":"1.5"},{"verbatim":"txt:abc"}]}`, `{"reply":["hash_…",1,{"nil":"_"},{"double":"1.1"},{"verbatim":"txt:hash_…"}]}`},
+		{"redis", `{"commands":[["GET","other:1"],["GET","session:1"]]}`, `{"replies":["a","b"]}`, `{"replies":["a","hash_…"]}`},
+		{"redis", `{"command":["HGETALL","u:1"]}`, `{"reply":{"map":["name","jo","password","pw"]}}`, `{"reply":{"map":["name","jo","password","hash_…"]}}`},
+		{"redis", `{"command":["hgetall","u:1"]}`, `{"reply":["name","jo","password","pw"]}`, `{"reply":["name","jo","password","hash_…"]}`},
+		{"redis", `{"command":["HGET","u:1","password"]}`, `{"reply":"pw"}`, `{"reply":"hash_…"}`},
+		{"redis", `{"command":"get","args":["session:1"]}`, `{"reply":"a"}`, `{"reply":"hash_…"}`},
+		{"sql", `{"sql":"SELECT name FROM users"}`, `{"columns":[{"name":"name"}],"rows":[["jo"]]}`, `{"columns":[{"name":"name"}],"rows":[["hash_…"]]}`},
+		{"sql", `{"sql":"SELECT name FROM shops"}`, `{"columns":[{"name":"name"}],"rows":[["jo"]]}`, `{"columns":[{"name":"name"}],"rows":[["jo"]]}`},
+		{"sql", `{"sql":"SELECT 1"}`, `{"columns":[{"name":"secret_note"}],"rows":[["a"],[{"time":"2026-11-22T10:00:00Z","zone":"UTC"}]]}`, `{"columns":[{"name":"secret_note"}],"rows":[[null],[null]]}`},
+	}
+	rules := parse(t, "rules: [{where: redis.value, key: session:*, do: hash}, {where: sql.result, table: users, column: name, do: hash}, {where: sql.result, column: secret_*, do: drop}]")
+	for _, test := range tests {
+		cp := record.Checkpoint{Boundary: test.boundary, Request: record.Payload{Data: []byte(test.request)}, Response: record.Payload{Data: []byte(test.response)}}
+		rules.Redactor(testKey).Checkpoint(&cp)
+		if got := shorten(string(cp.Response.Data)); got != test.want {
+			t.Errorf("%s\ngot  %s\nwant %s", test.request, got, test.want)
+		}
+	}
+}
+
 func TestInspectTellsWhatIsHiddenAndWhatIsNot(t *testing.T) {
 	t.Parallel()
 	rules := parse(t, "defaults: false\nrules: [{where: http.*.header, match: authorization, do: hash}, {where: log, match: note-password, do: keep}]")

@@ -60,9 +60,8 @@ type Session struct {
 	needles *finder // of known; nil when it is to be built
 	anchors *finder
 
-	tables []string // of the statement whose answer is redacted
-	key    string   // of the command whose answer is redacted
-	field  nameVerdict
+	tables   []string       // of the statement whose answer is redacted
+	commands []redisCommand // whose answers are redacted
 
 	observe func(Finding) // nil when nobody looks
 	way     [12]pathPart  // room for the way of a document

@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -21,9 +20,15 @@ const (
 	shapeSQLArg
 	shapeSQLResponse
 	shapeSQLRows
+	shapeTime
 	shapeRedis
+	shapeRedisCommands
 	shapeRedisArgs
 	shapeRedisReply
+	shapeRedisReplies
+	shapeRedisPairs
+	shapeNumber   // a number in a string
+	shapeVerbatim // of Redis: a text after its format
 )
 
 // shapeOf returns the shape of what is at a place of two words.
@@ -55,10 +60,9 @@ func shapeOf(where string) shape {
 
 // side is what a walker remembers of an object while it is in it.
 type side struct {
-	start      int         // of the object in the document
-	byPosition []*compiled // of parameters or columns, for statements
-	command    string      // of Redis
-	args       [][]byte    // of Redis
+	start      int          // of the object in the document
+	byPosition []*compiled  // of parameters or columns, for statements
+	command    redisCommand // whose words come
 }
 
 // child returns the context of a member of an object.
@@ -104,21 +108,52 @@ func (w *walker) childShape(c context, child *context, key []byte) {
 		w.enterStatement(key, enter)
 		return
 	case shapeSQLResponse:
-		if string(key) == "rows" {
+		switch string(key) {
+		case "rows":
 			enter(w.s.r.rules.plan("sql.result"), shapeSQLRows)
 			w.side.byPosition = w.columnRules(child.p)
 			return
+		case "next":
+			child.shape = shapeSQLResponse
+			return
 		}
 	case shapeRedis:
-		w.enterRedis(key, enter)
+		w.enterRedis(child, key, enter)
 		return
+	case shapeRedisReply, shapeRedisPairs:
+		redisReplyMember(child, key)
 	case shapeSQLArg:
-		if string(key) != "value" && string(key) != "base64" && string(key) != "text" {
-			child.rule = nil // the type of a value is not its value
+		w.valueMember(child, key)
+	}
+	switch string(key) {
+	case "base64":
+		child.shape = shapeBase64
+	case "bytes", "sha256", "truncated":
+		if child.rule != nil && w.sibling("truncated") != nil {
+			child.rule = nil // they tell of a body, which is beside them
 		}
 	}
-	if string(key) == "base64" {
-		child.shape = shapeBase64
+}
+
+// valueMember is childShape for a value of SQL that is an object: with its type, or of a type that JSON has not.
+func (w *walker) valueMember(child *context, key []byte) {
+	child.shape = shapeSQLArg
+	switch string(key) {
+	case "value":
+		if name := w.sibling("name"); child.rule == nil && name != nil {
+			if verdict := child.p.name(w.s.unquote(name)); verdict.rule != nil {
+				child.rule, child.by = verdict.rule, "name"
+			}
+		}
+	case "string", "base64", "text", "unix":
+	case "bytes":
+		if isDigit(w.next()) {
+			child.rule = nil // the length of a body
+		}
+	case "time":
+		child.shape = shapeTime
+	default:
+		child.rule = nil // the type of a value is not its value
 	}
 }
 
@@ -158,7 +193,13 @@ func (w *walker) element(c context, i int) context {
 			return c
 		}
 		return c.byPosition(w.side.byPosition, i)
-	case shapeRedisArgs, shapeRedisReply:
+	case shapeRedisCommands:
+		return w.redisCommand(c)
+	case shapeRedisArgs:
+		return w.redisArgument(c, i)
+	case shapeRedisReplies:
+		return w.redisReply(c, i)
+	case shapeRedisReply, shapeRedisPairs:
 		return w.redisElement(c, i)
 	}
 	return c
@@ -231,131 +272,4 @@ func (w *walker) sibling(name string) []byte {
 		}
 	}
 	return nil
-}
-
-// enterRedis is childShape for requests and answers of Redis.
-func (w *walker) enterRedis(key []byte, enter func(*plan, shape)) {
-	plan := w.s.r.rules.plan
-	switch string(key) {
-	case "args":
-		enter(plan("redis.value"), shapeRedisArgs)
-		w.side.command = strings.ToUpper(string(unquote(orEmpty(w.sibling("command")))))
-		w.side.args = argsOf(w.sibling("args"))
-		if len(w.side.args) > 0 && strings.EqualFold(string(w.side.args[0]), w.side.command) {
-			w.side.args[0] = nil
-		}
-	case "reply", "replies":
-		enter(plan("redis.value"), shapeRedisReply)
-	case "commands":
-		enter(plan("redis.request"), shapeRedis)
-	default:
-		enter(plan("redis.request"), shapePlain)
-	}
-}
-
-func orEmpty(quoted []byte) []byte {
-	if quoted == nil {
-		return []byte(`""`)
-	}
-	return quoted
-}
-
-// argsOf returns the arguments of a command that are texts.
-func argsOf(array []byte) [][]byte {
-	var all []json.RawMessage
-	if json.Unmarshal(array, &all) != nil {
-		return nil
-	}
-	args := make([][]byte, len(all))
-	for i, arg := range all {
-		if len(arg) > 0 && arg[0] == '"' {
-			args[i] = unquote(arg)
-		}
-	}
-	return args
-}
-
-// alwaysHidden hides what the handshake of Redis authenticates with.
-var alwaysHidden = &compiled{name: "credentials of a connection, always", do: Action{Name: Hash}}
-
-// redisElement gives an argument of a command, or an element of its answer, its rule: by the key that the command is about,
-// and by the name of the field before it.
-func (w *walker) redisElement(c context, i int) context {
-	c.shape = shapePlain
-	if len(w.way) > 1 && w.way[len(w.way)-2].name == nil { // in an element
-		return c
-	}
-	if rule := w.s.replyRule(c.p); rule != nil && w.side.args == nil {
-		c.rule, c.by = rule, "key"
-	}
-	if w.side.args == nil || i >= len(w.side.args) {
-		return c
-	}
-	rule, by := c.p.redisArg(w.side.command, w.side.args, i)
-	if rule != nil {
-		c.rule, c.by = rule, by
-	} else if c.by == "place" && w.side.args[i] != nil && isRedisKey(w.side.command, w.side.args, i) {
-		c.rule = nil // the key itself is no value
-	}
-	return c
-}
-
-func (s *Session) replyRule(p *plan) *compiled {
-	if s.field.rule != nil {
-		return s.field.rule
-	}
-	if s.key == "" {
-		return nil
-	}
-	return p.key(s.key)
-}
-
-// redisArg returns the rule for an argument of a command, nil when there is none.
-func (p *plan) redisArg(command string, args [][]byte, i int) (rule *compiled, by string) {
-	first := firstKey(args)
-	switch command {
-	case "AUTH":
-		return alwaysHidden, "command"
-	case "HELLO":
-		if i >= 2 && bytes.EqualFold(args[i-2], []byte("auth")) || i >= 1 && bytes.EqualFold(args[i-1], []byte("auth")) {
-			return alwaysHidden, "command"
-		}
-		return nil, ""
-	case "HSET", "HMSET", "HSETNX":
-		if i >= first+2 && (i-first)%2 == 0 {
-			if verdict := p.name(args[i-1]); verdict.rule != nil {
-				return verdict.rule, "name"
-			}
-		}
-	}
-	if isRedisKey(command, args, i) {
-		return nil, ""
-	}
-	key := first
-	if command == "MSET" || command == "MSETNX" {
-		key = i - 1
-	}
-	if key < len(args) && args[key] != nil {
-		return p.key(string(args[key])), "key"
-	}
-	return nil, ""
-}
-
-// firstKey returns the place of the first argument after the command, which some write as the first argument.
-func firstKey(args [][]byte) int {
-	if len(args) > 1 && args[0] == nil {
-		return 1
-	}
-	return 0
-}
-
-func isRedisKey(command string, args [][]byte, i int) bool {
-	first := firstKey(args)
-	switch command {
-	case "MSET", "MSETNX":
-		return i <= first || (i-first)%2 == 0
-	case "MGET", "DEL", "EXISTS", "UNLINK", "TOUCH":
-		return true
-	}
-	return i <= first
 }

@@ -25,9 +25,11 @@ const (
 	emailSuffix   = "@redacted.invalid"
 	uuidPrefix    = "00000000-"
 	ibanPrefix    = "ZZ"
+	timeText      = "1111-11-11T11:11:11Z"
 
 	digestDigits = 16 // hexadecimal, of a keyed hash
 	shortDigits  = 10 // numbers of up to so many digits become ones: there is no room for a mark
+	longDigits   = 20 // of the largest uint64: beginning with a 9, it would be none
 )
 
 // isStandIn says that a value was redacted before.
@@ -66,11 +68,14 @@ func isStandInNumber(text []byte) bool {
 	if !ok {
 		return false
 	}
-	if len(digits) <= shortDigits {
+	if hasOnes(len(digits)) {
 		return len(digits) > 0 && strings.Count(string(digits), "1") == len(digits)
 	}
 	return bytes.HasPrefix(digits, []byte(numberPrefix))
 }
+
+// hasOnes says that the stand-in of a number with so many digits is all ones.
+func hasOnes(digits int) bool { return digits <= shortDigits || digits == longDigits }
 
 // digitsOf returns the digits of a text that is a number, with what people and JSON write between digits.
 func digitsOf(text []byte) (digits []byte, ok bool) {
@@ -172,7 +177,7 @@ func isWhole(text []byte, find func([]byte, func(start, end int))) (whole bool) 
 func (r *Redactor) standDigits(text []byte) []byte {
 	digits, _ := digitsOf(text)
 	stand := bytes.Repeat([]byte("1"), len(digits))
-	if len(digits) > shortDigits {
+	if !hasOnes(len(digits)) {
 		sum := r.digest("digits", digits)
 		for i := range stand {
 			stand[i] = '0' + sum[i%len(sum)]%10
