@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 
 	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
+	"github.com/flux-go/flux/execution/redact"
 )
 
 // marshal is how requests, responses, inputs and outputs become JSON: without escaping for HTML, which would hide text from the
@@ -108,31 +110,55 @@ func (x *Execution) snapshot(status record.Status) *record.Execution {
 	out.Sources = sources(lanes, env)
 	locate(&out)
 	shortened(&out)
-	x.rec.redactor.Execution(&out)
+	x.redact(&out, calls)
 	return &out
 }
 
-// checkpoints builds the checkpoints of calls, numbering equal ones.
-func (x *Execution) checkpoints(calls []*Call) []record.Checkpoint {
-	if len(calls) == 0 {
-		return nil
+// redact redacts a record, and hashes the identities of its operations: after redaction, with all that is known by then to be
+// secret, so that a replay, which has only stand-ins, comes to the same hashes.
+func (x *Execution) redact(out *record.Execution, calls []*Call) {
+	x.redaction.Lock()
+	defer x.redaction.Unlock()
+	session := x.rec.redactor.Session()
+	session.Execution(out)
+	if x.journal {
+		x.redaction.session = session
 	}
 	type identity struct {
 		lane string
 		hash record.Hash
 	}
 	seen := make(map[identity]uint32, len(calls))
+	for i, c := range calls {
+		cp := &out.Checkpoints[i]
+		cp.Hash = c.finalHash(cp, session)
+		key := identity{cp.Lane, cp.Hash}
+		cp.Nth = seen[key]
+		seen[key]++
+	}
+}
+
+// finalHash returns the hash of a redacted checkpoint: that of the record which answered it, or of what it asked.
+func (c *Call) finalHash(cp *record.Checkpoint, session *redact.Session) record.Hash {
+	if c.recorded != nil && c.recorded != virtual {
+		return c.recorded.Hash
+	}
+	return c.hashOf(cp.Target, cp.Shape, session.Payload)
+}
+
+// checkpoints builds the checkpoints of calls, without redaction and hashes.
+func (x *Execution) checkpoints(calls []*Call) []record.Checkpoint {
+	if len(calls) == 0 {
+		return nil
+	}
 	out := make([]record.Checkpoint, len(calls))
 	for i, c := range calls {
 		out[i] = c.checkpoint()
-		key := identity{out[i].Lane, out[i].Hash}
-		out[i].Nth = seen[key]
-		seen[key]++
 	}
 	return out
 }
 
-// checkpoint builds the record of a call, without redaction but for its hash.
+// checkpoint builds the record of a call, without redaction and hash.
 func (c *Call) checkpoint() record.Checkpoint {
 	c.x.mu.Lock()
 	cp := record.Checkpoint{
@@ -143,7 +169,6 @@ func (c *Call) checkpoint() record.Checkpoint {
 	}
 	response, err, taken := c.response, c.err, c.fault
 	c.x.mu.Unlock()
-	cp.Hash = c.hash()
 	cp.Call = fault.Call(c.pcs[:c.npcs])
 	switch {
 	case c.recorded != nil:
@@ -162,22 +187,35 @@ func (c *Call) checkpoint() record.Checkpoint {
 	return cp
 }
 
-// hash is the hash of what makes the request the same as another: boundary, target, shape, and the canonical form of its
-// identity after redaction.
-func (c *Call) hash() record.Hash {
+// hashOf is the hash of what makes the request the same as another: boundary, target, shape, and the canonical form of its
+// identity after redaction. Stand-ins of secrets are all the same in it, because their key is not that of other processes.
+func (c *Call) hashOf(target, shape string, redact func(where string, data []byte) []byte) record.Hash {
 	identity := c.op.Identity
 	if identity == nil {
 		identity = c.op.Request
 	}
-	return identityHash(c.op, c.x.rec.redactor.Payload(c.op.Boundary+".request", marshal(identity)))
-}
-
-func identityHash(op Op, identity []byte) record.Hash {
 	buf := make([]byte, 0, 512)
-	for _, part := range [...]string{op.Boundary, op.Target, op.Shape} {
+	for _, part := range [...]string{c.op.Boundary, target, shape} {
 		buf = append(append(buf, part...), 0)
 	}
-	return sha256.Sum256(append(buf, identity...))
+	buf = append(buf, redact(c.op.Boundary+".request", marshal(identity))...)
+	return sha256.Sum256(anonymous(buf))
+}
+
+// hash is the hash of a call that is compared with a record before it is made. What it asks has stand-ins already where
+// the record has them.
+func (c *Call) hash() record.Hash {
+	return c.hashOf(c.op.Target, c.op.Shape, c.x.rec.redactor.Payload)
+}
+
+var standIns = regexp.MustCompile(`(?:hash|tok)_[0-9a-f]{16}|enc1_[-\w]+`)
+
+// anonymous replaces what stands in for secrets with a word.
+func anonymous(text []byte) []byte {
+	if !bytes.Contains(text, []byte("hash_")) && !bytes.Contains(text, []byte("tok_")) && !bytes.Contains(text, []byte("enc1_")) {
+		return text
+	}
+	return standIns.ReplaceAll(text, []byte("secret"))
 }
 
 // sources returns what clocks, random numbers and the environment gave, in an order that does not depend on maps.
@@ -234,18 +272,31 @@ func shortened(x *record.Execution) {
 
 // intent journals a write before it is sent.
 func (r *Recorder) intent(c *Call) error {
-	cp := c.checkpoint()
-	r.redactor.Checkpoint(&cp)
+	cp := c.redacted()
 	return r.store.intent(c.x.head.ID, &cp)
 }
 
 // outcome journals what came of a write.
 func (r *Recorder) outcome(c *Call) {
-	cp := c.checkpoint()
-	r.redactor.Checkpoint(&cp)
+	cp := c.redacted()
 	if err := r.store.outcome(c.x.head.ID, &cp); err != nil {
 		r.config.Logger.Error("outcome is not journalled", "execution", c.x.head.ID, "op", c.number, "error", err)
 	}
+}
+
+// redacted is the checkpoint of a call while its execution runs: with what is known by now to be secret.
+func (c *Call) redacted() record.Checkpoint {
+	cp := c.checkpoint()
+	x := c.x
+	x.redaction.Lock()
+	defer x.redaction.Unlock()
+	session := x.redaction.session
+	if session == nil {
+		session = x.rec.redactor.Session()
+	}
+	session.Checkpoint(&cp)
+	cp.Hash = c.finalHash(&cp, session)
+	return cp
 }
 
 // redactKey returns the key of the configuration, or one of this process.

@@ -1,15 +1,18 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
+	"github.com/flux-go/flux/execution/redact"
 )
 
 // Mode is what happens to the operations of an execution.
@@ -48,7 +51,13 @@ type Execution struct {
 	ended        bool
 	released     bool // takes no more memory
 	journal      bool
-	trace        string // traceparent that came with the request, "" when none did
+	failure      *record.Error // that Fail stated
+	trace        string        // traceparent that came with the request, "" when none did
+
+	redaction struct {
+		sync.Mutex
+		session *redact.Session // of an execution that is journalled: it remembers what it has hidden
+	}
 
 	stopped atomic.Pointer[Stop]
 	refused atomic.Pointer[Refused]
@@ -145,6 +154,26 @@ func Note(ctx context.Context, name string, value any) {
 	l.x.update(func() { l.x.notes = append(l.x.notes, note{l.name, at, name, value}) })
 }
 
+// Fail states why the execution of a context fails, for handlers that answer with an error instead of returning one. The place
+// that calls it is the place of an error that knows none. The first counts, and what the execution ends with counts more.
+func Fail(ctx context.Context, err error) {
+	l := laneOf(ctx)
+	if l == nil || err == nil {
+		return
+	}
+	var stack fault.Stack
+	stack.Capture(1)
+	f := fault.Of(err)
+	if len(f.Frames) == 0 {
+		f.Frames = stack.Frames()
+	}
+	l.x.update(func() {
+		if l.x.failure == nil {
+			l.x.failure = f
+		}
+	})
+}
+
 // End ends the execution: err is what it returned, nil when it went well. The record is kept or forgotten. Only the first End
 // counts.
 func (x *Execution) End(err error) {
@@ -169,8 +198,8 @@ func (x *Execution) end(f *record.Error) {
 	}
 	x.ended = true
 	x.head.Duration = time.Since(x.started)
-	x.head.Error = f
-	x.head.Status = statusOf(f, x.head.HTTPStatus)
+	x.head.Error = cmp.Or(f, x.failure)
+	x.head.Status = statusOf(x.head.Error, x.head.HTTPStatus)
 	if x.stopped.Load() != nil {
 		x.head.Status = record.StatusStopped
 	}
@@ -190,6 +219,12 @@ func statusOf(f *record.Error, httpStatus int) record.Status {
 		return record.StatusCancelled
 	}
 	return record.StatusError
+}
+
+func (x *Execution) clonedCalls() []*Call {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.calls)
 }
 
 // Record returns the record of the execution as it is now, redacted. It is nil for nil.

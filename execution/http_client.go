@@ -67,7 +67,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // executionOf returns the execution that operations of a context belong to, that of the start of the process included. It
 // counts those that belong to none.
 func (r *Recorder) executionOf(ctx context.Context) *Execution {
-	if x := FromContext(ctx); x != nil {
+	if x := FromContext(ctx); x != nil || isUnrecorded(ctx) {
 		return x
 	}
 	if l := r.boot.rootLane(); l != nil {

@@ -54,12 +54,18 @@ func (m *httpMessage) response(req *http.Request) *http.Response {
 		resp.Header = make(http.Header)
 	}
 	if len(m.Trailer) > 0 {
-		resp.Trailer = make(http.Header, len(m.Trailer))
-		for name := range m.Trailer {
-			resp.Trailer[name] = nil // announced, and filled at the end of the body
-		}
+		resp.Trailer = announced(m.Trailer)
 	}
 	return resp
+}
+
+// announced returns trailers as they are before the end of the body, which fills them.
+func announced(trailer http.Header) http.Header {
+	names := make(http.Header, len(trailer))
+	for name := range trailer {
+		names[name] = nil
+	}
+	return names
 }
 
 func fill(into, from http.Header) {

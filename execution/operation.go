@@ -55,6 +55,8 @@ type Call struct {
 
 	recorded *record.Checkpoint // answers the call
 	compare  *record.Checkpoint // is compared with the live outcome
+	match    *record.Checkpoint // that fits, whatever was done with it
+	level    Level              // how well it fits
 	refusal  error
 }
 

@@ -104,9 +104,8 @@ func (x *Execution) answer(c *Call) {
 	}
 	cp, level, near := x.matcher.match(c.lane.name, c.op, c.hash())
 	x.report.matched(c, cp, level)
-	op := c.operation()
-	switch {
-	case x.report.opts.Live != nil && x.report.opts.Live(op):
+	switch live := x.report.opts.Live; {
+	case live != nil && live(c.operation()):
 		c.from, c.compare = record.ProvenanceLive, cp
 	case cp != nil && x.report.validates(c.op.Effect):
 		c.from, c.compare = record.ProvenanceLive, cp
@@ -115,7 +114,7 @@ func (x *Execution) answer(c *Call) {
 	case c.op.Effect == record.EffectNone:
 		c.recorded = virtual
 	default:
-		x.stop(c, &Stop{op, near})
+		x.stop(c, &Stop{c.operation(), near})
 	}
 }
 

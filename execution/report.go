@@ -1,9 +1,11 @@
 package execution
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/flux-go/flux/execution/record"
 )
@@ -21,6 +23,18 @@ type Report struct {
 	Live        []Operation  `json:"live,omitempty"`   // operations done for real
 	Output      []Difference `json:"output,omitempty"` // in which outputs differ, but for volatile paths
 	Refused     *Refused     `json:"refused,omitempty"`
+
+	Operations []OperationReport `json:"operations,omitempty"` // each that was asked for, in order
+	Logs       []LogComparison   `json:"logs,omitempty"`
+	Duration   time.Duration     `json:"duration"` // of the replay or resume, ns
+}
+
+// OperationReport is what became of one operation.
+type OperationReport struct {
+	Operation Operation         `json:"operation"`
+	Recorded  *uint32           `json:"recorded,omitempty"` // number of the checkpoint that answered it
+	Level     string            `json:"level,omitempty"`    // of matching: exact, moved, lane, repeated, shape
+	Source    record.Provenance `json:"source,omitempty"`
 }
 
 // StopReport is the operation at which a replay stopped.
@@ -36,12 +50,16 @@ type Ending struct {
 	HTTPStatus int               `json:"httpStatus,omitempty"`
 	Class      record.ErrorClass `json:"class,omitempty"`
 	Message    string            `json:"message,omitempty"`
+	Frame      record.Frame      `json:"frame,omitzero"` // innermost of the user's code
 }
 
 func endingOf(x *record.Execution) Ending {
 	e := Ending{Status: x.Status, HTTPStatus: x.HTTPStatus}
 	if x.Error != nil {
 		e.Class, e.Message = x.Error.Class, x.Error.Message
+		if len(x.Error.Frames) > 0 {
+			e.Frame = x.Error.Frames[0]
+		}
 	}
 	return e
 }
@@ -145,23 +163,21 @@ func (r *reporter) source(kind record.SourceKind, lane, name string) {
 
 // matched reports how a call was matched.
 func (r *reporter) matched(c *Call, cp *record.Checkpoint, level Level) {
-	r.mu.Lock()
-	if cp != nil {
-		r.served++
+	c.match, c.level = cp, level
+	if level <= LevelExact {
+		return
 	}
-	r.mu.Unlock()
 	op := c.operation()
+	d := Divergence{Kind: DivergenceReordered, Operation: &op, Recorded: recordedOperation(cp)}
 	switch level {
-	case LevelMoved:
-		r.add(Divergence{Kind: DivergenceReordered, Operation: &op, Recorded: recordedOperation(cp)})
 	case LevelLane:
-		r.add(Divergence{Kind: DivergenceReordered, Operation: &op, Recorded: recordedOperation(cp), Detail: "in lane " + cp.Lane})
+		d.Detail = "in lane " + cp.Lane
 	case LevelRepeat:
-		r.add(Divergence{Kind: DivergenceRepeated, Operation: &op, Recorded: recordedOperation(cp)})
+		d.Kind = DivergenceRepeated
 	case LevelShape:
-		diff := Diff(cp.Request.Data, op.Request.Data, nil)
-		r.add(Divergence{Kind: DivergenceRequestChanged, Operation: &op, Recorded: recordedOperation(cp), Diff: diff})
+		d.Kind, d.Diff = DivergenceRequestChanged, Diff(cp.Request.Data, op.Request.Data, nil)
 	}
+	r.add(d)
 }
 
 // validates says whether an operation of that effect is done for real and compared.
@@ -171,8 +187,7 @@ func (r *reporter) validates(effect record.Effect) bool {
 
 // compare reports a live outcome that is not what was recorded.
 func (r *reporter) compare(c *Call) {
-	live := c.checkpoint()
-	r.x.rec.redactor.Checkpoint(&live)
+	live := c.redacted()
 	diff := Diff(c.compare.Response.Data, live.Response.Data, r.volatile())
 	if before, now := failureText(c.compare), failureText(&live); before != now {
 		diff = append(diff, Difference{Path: "$error", Kind: Changed, Expected: before, Actual: now})
@@ -194,6 +209,14 @@ func (r *reporter) volatile() []string {
 	return slices.Concat(r.opts.Volatile, r.x.head.Volatile)
 }
 
+// volatileOutput adds what each answer of HTTP has that says nothing about it.
+func (r *reporter) volatileOutput() []string {
+	if r.x.head.Trigger.Kind != record.TriggerHTTP {
+		return r.volatile()
+	}
+	return append(r.volatile(), "$.header.Date", "$.header."+HeaderExecution, "$.header."+HeaderCode, "$.chunks")
+}
+
 func recordedOperation(cp *record.Checkpoint) *Operation {
 	return &Operation{
 		Number: cp.Number, Lane: cp.Lane, Boundary: cp.Boundary, Target: cp.Target, Shape: cp.Shape, Effect: cp.Effect,
@@ -203,8 +226,7 @@ func recordedOperation(cp *record.Checkpoint) *Operation {
 
 // operation returns the operation of a call as reports show it, redacted.
 func (c *Call) operation() Operation {
-	cp := c.checkpoint()
-	c.x.rec.redactor.Checkpoint(&cp)
+	cp := c.redacted()
 	return *recordedOperation(&cp)
 }
 
@@ -223,8 +245,10 @@ func (r *reporter) finish(replayed *record.Execution) {
 	of := r.x.matcher.of
 	report := &Report{
 		Execution: replayed.ID, Of: of.ID, Recorded: endingOf(of), Replayed: endingOf(replayed),
-		Output: Diff(of.Output.Data, replayed.Output.Data, r.volatile()),
+		Output: Diff(of.Output.Data, replayed.Output.Data, r.volatileOutput()),
+		Logs:   compareLogs(of.Logs, replayed.Logs, r.volatile()), Duration: replayed.Duration,
 	}
+	report.Operations, report.Served, report.Live = operationReports(r.x.clonedCalls(), replayed)
 	if stop := r.x.stopped.Load(); stop != nil {
 		report.Stop = stop.report()
 		r.add(Divergence{Kind: DivergenceExtraCall, Operation: &stop.Operation})
@@ -234,10 +258,34 @@ func (r *reporter) finish(replayed *record.Execution) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	report.Divergences, report.Served, report.Live = r.divergences, r.served, r.live
+	report.Divergences = r.divergences
 	report.Refused = r.x.refused.Load()
 	report.Outcome = report.verdict()
 	r.done = report
+}
+
+// String returns the word for the level in reports.
+func (l Level) String() string {
+	return [...]string{"none", "exact", "moved", "lane", "repeated", "shape"}[l]
+}
+
+// operationReports returns what became of each call, how many were answered from the record, and those that were done.
+func operationReports(calls []*Call, replayed *record.Execution) (all []OperationReport, served int, live []Operation) {
+	for i, c := range calls[:len(replayed.Checkpoints)] {
+		cp := &replayed.Checkpoints[i]
+		report := OperationReport{Operation: *recordedOperation(cp), Source: cp.Provenance}
+		if of := cmp.Or(c.match, c.recorded); of != nil && of != virtual {
+			report.Recorded, report.Level = &of.Number, c.level.String()
+		}
+		switch {
+		case c.recorded != nil:
+			served++
+		case cp.Provenance == record.ProvenanceLive && cp.Effect != record.EffectNone:
+			live = append(live, report.Operation)
+		}
+		all = append(all, report)
+	}
+	return all, served, live
 }
 
 // verdict decides the outcome. Unused checkpoints of a replay that stopped say nothing: it did not come that far.

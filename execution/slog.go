@@ -1,0 +1,207 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/flux-go/flux/execution/record"
+)
+
+// Handler returns a handler that records the lines that executions log, and hands every line to next as it is. What next does
+// not want is not recorded either. next defaults to that of slog.Default.
+func (r *Recorder) Handler(next slog.Handler) slog.Handler {
+	if next == nil {
+		next = slog.Default().Handler()
+	}
+	if r == nil {
+		return next
+	}
+	return &logHandler{next: next}
+}
+
+type logHandler struct {
+	next   slog.Handler
+	scopes []logScope
+}
+
+// A logScope is what one call of WithGroup or WithAttrs added.
+type logScope struct {
+	group string // "" for attributes
+	attrs []slog.Attr
+}
+
+// Enabled implements slog.Handler.
+func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h *logHandler) Handle(ctx context.Context, line slog.Record) error {
+	if l := laneOf(ctx); l != nil {
+		attrs := make([]slog.Attr, 0, line.NumAttrs())
+		line.Attrs(func(a slog.Attr) bool {
+			attrs = append(attrs, settled(a))
+			return true
+		})
+		at := time.Duration(0)
+		if !line.Time.IsZero() {
+			at = line.Time.Sub(l.x.started)
+		}
+		l.log(logLine{
+			line:  record.LogLine{At: at, Level: int(line.Level), Message: line.Message},
+			attrs: &logAttrs{h.scopes, attrs}, pc: line.PC,
+		})
+	}
+	return h.next.Handle(ctx, line)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	own := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		own[i] = settled(a)
+	}
+	return &logHandler{h.next.WithAttrs(attrs), append(slices.Clip(h.scopes), logScope{attrs: own})}
+}
+
+// WithGroup implements slog.Handler.
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	return &logHandler{h.next.WithGroup(name), append(slices.Clip(h.scopes), logScope{group: name})}
+}
+
+// log adds a line to the execution, unless that has as many as it may.
+func (l *lane) log(line logLine) {
+	x := l.x
+	x.update(func() {
+		if len(x.logs) >= x.rec.config.Limits.Logs {
+			x.dropped.Logs++
+			return
+		}
+		line.line.Lane, line.line.After = l.name, uint32(len(x.calls))
+		x.logs = append(x.logs, line)
+	})
+}
+
+// settled returns an attribute that no later change of the program can touch: values that log themselves are asked now, and
+// values of other types become JSON.
+func settled(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
+	switch a.Value.Kind() {
+	case slog.KindAny:
+		a.Value = slog.AnyValue(settledJSON(a.Value.Any()))
+	case slog.KindGroup:
+		group := slices.Clone(a.Value.Group())
+		for i := range group {
+			group[i] = settled(group[i])
+		}
+		a.Value = slog.GroupValue(group...)
+	}
+	return a
+}
+
+func settledJSON(v any) json.RawMessage {
+	if err, ok := v.(error); ok && err != nil {
+		if _, ok := v.(json.Marshaler); !ok {
+			return marshal(err.Error())
+		}
+	}
+	return marshal(v)
+}
+
+// logAttrs marshals as the object of the attributes of a line: groups are objects in it, and of two attributes with one name
+// the last counts.
+type logAttrs struct {
+	scopes []logScope
+	attrs  []slog.Attr
+}
+
+// MarshalJSON implements json.Marshaler.
+func (a *logAttrs) MarshalJSON() ([]byte, error) {
+	root := make(map[string]any)
+	into := root
+	for _, scope := range a.scopes {
+		if scope.group != "" {
+			into = subgroup(into, scope.group)
+		}
+		addAttrs(into, scope.attrs)
+	}
+	addAttrs(into, a.attrs)
+	return marshal(root), nil
+}
+
+func subgroup(of map[string]any, name string) map[string]any {
+	if group, ok := of[name].(map[string]any); ok {
+		return group
+	}
+	group := make(map[string]any)
+	of[name] = group
+	return group
+}
+
+func addAttrs(into map[string]any, attrs []slog.Attr) {
+	for _, a := range attrs {
+		switch {
+		case a.Value.Kind() != slog.KindGroup:
+			if a.Key != "" {
+				into[a.Key] = attrValue(a.Value)
+			}
+		case a.Key == "":
+			addAttrs(into, a.Value.Group())
+		case len(a.Value.Group()) > 0:
+			addAttrs(subgroup(into, a.Key), a.Value.Group())
+		}
+	}
+}
+
+func attrValue(v slog.Value) any {
+	switch v.Kind() {
+	case slog.KindDuration:
+		return v.Duration().String()
+	case slog.KindTime:
+		return v.Time()
+	}
+	return v.Any()
+}
+
+// LogWriter returns a writer for log.SetOutput and log.New that records the lines that executions print, and hands all of them
+// to next. Package log has no contexts: the execution is that of the goroutine, which is known in programs built by flux go.
+// In others, use slog.
+func (r *Recorder) LogWriter(next io.Writer) io.Writer {
+	if r == nil {
+		return next
+	}
+	return &logWriter{next}
+}
+
+type logWriter struct{ next io.Writer }
+
+// Write implements io.Writer.
+func (w *logWriter) Write(text []byte) (int, error) {
+	if l := laneOf(context.Background()); l != nil {
+		line := record.LogLine{At: time.Since(l.x.started), Message: strings.TrimSuffix(string(text), "\n")}
+		l.log(logLine{line: line, attrs: json.RawMessage(nil), pc: callerOfLog()})
+	}
+	return w.next.Write(text)
+}
+
+// callerOfLog returns where the program called package log.
+func callerOfLog() uintptr {
+	var pcs [8]uintptr
+	n := runtime.Callers(3, pcs[:])
+	for i, pc := range pcs[:n] {
+		frames := runtime.CallersFrames(pcs[i : i+1])
+		if frame, _ := frames.Next(); !strings.HasPrefix(frame.Function, "log.") {
+			return pc
+		}
+	}
+	return 0
+}
