@@ -1,7 +1,7 @@
 // Package execution records what a request, a message handler or a job did outside its own memory, so that a failed one can
 // be explained (flux why), run again from the record (flux replay) and finished after a fix (flux resume).
 //
-//	rec, err := execution.Connect(ctx, execution.Config{Service: "payments", URL: "http://127.0.0.1:8888"})
+//	rec, err := execution.Connect(execution.Config{Service: "payments", URL: "http://127.0.0.1:8888"})
 //	defer rec.Close(ctx)
 //	http.ListenAndServe(addr, rec.Middleware(mux))
 //	client := &http.Client{Transport: rec.Transport(nil)}
