@@ -26,7 +26,7 @@ type Page struct {
 }
 
 // maxWork bounds one call of List, in the units below, so that it takes a fraction of a second however much there is.
-const maxWork = 60_000
+const maxWork = 40_000
 
 // What the steps of a list cost, in units of about two microseconds.
 const (

@@ -84,8 +84,14 @@ const (
 	expireLook = 10_000
 )
 
-// Expire removes what is beyond the retention of a namespace, those that came first at first, and returns how many.
+// Expire removes what is beyond the retention of a namespace, those that came first at first, and returns how many. It also
+// forgets issues that were not seen for a year.
 func (x *Executions) Expire(ctx context.Context, ns message.Namespace, now time.Time) (removed int, err error) {
+	removed, err = x.expire(ctx, ns, now)
+	return removed, errors.Join(err, x.forget(ctx, ns, now))
+}
+
+func (x *Executions) expire(ctx context.Context, ns message.Namespace, now time.Time) (removed int, err error) {
 	for after, done := uint64(0), false; !done && err == nil; {
 		var batch []engine.Operation
 		batch, after, done, err = x.expired(ns, now, after)
@@ -151,4 +157,57 @@ func (t *totals) exceeded(recorded int64, now time.Time) bool {
 	return limit.Seconds != Unlimited && now.UnixMilli()-recorded > limit.Seconds*1000 ||
 		limit.Executions != Unlimited && t.executions > uint64(limit.Executions) ||
 		limit.Bytes != Unlimited && t.bytes > uint64(limit.Bytes)
+}
+
+// issueAge is how long an issue is kept that is not seen any more.
+const issueAge = 365 * 24 * time.Hour
+
+// forget removes issues that were not seen for long.
+func (x *Executions) forget(ctx context.Context, ns message.Namespace, now time.Time) error {
+	for {
+		batch, err := x.forgotten(ns, now.Add(-issueAge).UnixMilli())
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		if err := x.engine.Propose(ctx, &engine.Transaction{Namespace: ns, Operations: batch}); err != nil {
+			return err
+		}
+	}
+}
+
+// forgotten returns operations that remove some of the issues that were seen last before a time.
+func (x *Executions) forgotten(ns message.Namespace, before int64) (batch []engine.Operation, err error) {
+	view := x.engine.View()
+	defer view.Close()
+	end := engine.PrefixEnd(engine.AppendKey(nil, ns, engine.FamilyIssueOrder))
+	it, err := view.Scan(issueOrderKey(ns, before-1, ""), end)
+	if err != nil {
+		return nil, err
+	}
+	for err == nil && len(batch) < expireBatch && it.Next() {
+		var key engine.Key
+		key, err = engine.ParseKey(it.Key())
+		batch = append(batch, &forget{key.Rest, int64(^key.Number)})
+	}
+	return batch, errors.Join(err, it.Close())
+}
+
+// forget is the operation that removes an issue, unless it was seen again.
+type forget struct {
+	fingerprint string
+	lastSeen    int64
+}
+
+// SizeBytes implements engine.Operation.
+func (f *forget) SizeBytes() int { return leaseOverhead }
+
+// Apply implements engine.Operation.
+func (f *forget) Apply(tx *engine.Tx) error {
+	i, err := readIssue(tx, f.fingerprint)
+	if err != nil || i == nil || i.LastSeen != f.lastSeen {
+		return err
+	}
+	tx.Delete(issueKey(tx.Namespace(), f.fingerprint))
+	tx.Delete(issueOrderKey(tx.Namespace(), f.lastSeen, f.fingerprint))
+	return nil
 }

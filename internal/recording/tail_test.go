@@ -2,8 +2,10 @@ package recording
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/internal/engine"
@@ -98,5 +100,30 @@ func TestExpireGoesOnOverWhatIsPinned(t *testing.T) {
 	page, err := w.x.List(ns, &Filter{Pinned: true}, "", 100)
 	if err != nil || len(page.Items) != len(pinned) || slices.ContainsFunc(page.Items, func(i Item) bool { return !slices.Contains(pinned, i.ID) }) {
 		t.Errorf("pinned are %d (%v), want %d", len(page.Items), err, len(pinned))
+	}
+}
+
+func TestIssuesAreForgottenAfterAYear(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var all []engine.Operation
+	for i := range expireBatch + 10 {
+		x := failing(request(0, "/"), "out of stock")
+		x.Error.Frames[0].Function = strings.Repeat("x", i+1)
+		x.ID, x.Start = record.NewID(), start.Add(time.Duration(i)*time.Millisecond)
+		all = append(all, newRecord(t, x))
+	}
+	propose(t, w.e, all...)
+	for _, test := range []struct {
+		now  time.Time
+		left int
+	}{{start.Add(issueAge), len(all)}, {start.Add(issueAge + 5*time.Millisecond), len(all) - 5}, {start.Add(2 * issueAge), 0}} {
+		if _, err := w.x.Expire(t.Context(), ns, test.now); err != nil {
+			t.Fatal(err)
+		}
+		page, err := w.x.Issues(ns, func(*Issue) bool { return true }, "", 1000)
+		if err != nil || len(page.Issues) != test.left {
+			t.Errorf("at %s %d issues are left (%v), want %d", test.now, len(page.Issues), err, test.left)
+		}
 	}
 }
