@@ -156,6 +156,45 @@ func BenchmarkState(b *testing.B) {
 	}
 }
 
+type benchReminder struct {
+	Due int64 `json:"due"` // milliseconds since the Unix epoch
+}
+
+// BenchmarkFire handles schedules that become due at some rate, on a server on a disk, and reports how late they are handled.
+func BenchmarkFire(b *testing.B) {
+	for _, rate := range []int{10_000, 60_000} {
+		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) {
+			app := connect(b, startServer(b, b.TempDir()).URL(), flux.Config{})
+			start := time.Now().Add(2*time.Second + time.Duration(b.N)*100*time.Microsecond)
+			due := func(n int64) time.Time { return start.Add(time.Duration(n) * time.Second / time.Duration(rate)) }
+			measureCalls(b, 64, func(i int64) error {
+				_, err := flux.ScheduleAt(b.Context(), app, fmt.Sprint("reminder-", i), due(i), benchReminder{due(i).UnixMilli()}, nil)
+				return err
+			})
+			var late []time.Duration
+			done := make(chan struct{})
+			flux.HandleSchedule(app.Consumer("reminders", flux.Consumer{From: flux.Beginning}), func(_ context.Context, r benchReminder) error {
+				if late = append(late, time.Since(time.UnixMilli(r.Due))); len(late) == b.N {
+					close(done)
+				}
+				return nil
+			})
+			stop := run(b, app)
+			time.Sleep(time.Until(start)) // nothing to measure before
+			b.ResetTimer()
+			report := measure(b, "messages")
+			<-done
+			report()
+			slices.Sort(late)
+			b.ReportMetric(float64(late[len(late)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(late[len(late)*99/100].Microseconds()), "p99-µs")
+			if err := stop(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
 type benchPing struct {
 	flux.Command[benchPong]
 	N int `json:"n"`

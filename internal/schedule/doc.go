@@ -8,7 +8,9 @@
 //	      ─► scan of what is due, in batches ─► fire.Apply: keys removed, message appended to the log, one commit
 //	         ─► trackers of the schedule log, as for any other message
 //
-// The messages of one millisecond become one append, so firing many costs little more than writing them once.
+// The messages of one millisecond become one append, so firing many costs little more than writing them once. After it has
+// fired, the scheduler pauses for some milliseconds: a message may be late by that, and what a commit costs is shared by all that
+// became due meanwhile.
 //
 // # Indexes
 //

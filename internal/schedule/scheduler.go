@@ -15,6 +15,10 @@ import (
 const (
 	// maxBatch is the most messages that one transaction fires.
 	maxBatch = 1024
+	// pause is how long the scheduler waits after it has fired before it fires again, unless it has fallen behind: what becomes
+	// due meanwhile goes together. A commit, and what trackers make of it, costs more than many messages in it do; without a
+	// pause, at some thousand messages per second, all would be busy with commits of a few.
+	pause = 4 * time.Millisecond
 	// maxSleep is how long the scheduler goes without looking at the clock, and how long it leaves a namespace alone in which
 	// it could not fire.
 	maxSleep = time.Second
@@ -113,9 +117,21 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		s.sleep(ctx)
-		s.fireDue(ctx)
+		if s.fireDue(ctx) {
+			idle(ctx, pause)
+		}
 	}
 	return nil
+}
+
+// idle returns after a time, or when ctx ends.
+func idle(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // begin watches the namespaces that there are; what is put from now on tells of itself.
@@ -154,22 +170,24 @@ func (s *Scheduler) sleep(ctx context.Context) {
 	}
 }
 
-// fireDue fires what is due, in rounds of one batch of each namespace.
-func (s *Scheduler) fireDue(ctx context.Context) {
-	for ctx.Err() == nil {
+// fireDue fires what is due, in rounds of one batch of each namespace, until a round has left nothing that was due at its
+// beginning. It reports whether anything was fired.
+func (s *Scheduler) fireDue(ctx context.Context) (fired bool) {
+	for behind := true; behind && ctx.Err() == nil; {
 		var batches []*batch
 		now := s.clock().UnixMilli() // anew each time: if the clock went back, nothing is due that the engine would not fire
 		for ns, from := range s.take(now) {
 			batches = append(batches, s.read(ns, from, now))
 		}
-		if len(batches) == 0 {
-			return
-		}
 		s.commit(ctx, batches)
+		behind = false
 		for _, b := range batches {
-			s.finish(b)
+			next := s.finish(b)
+			behind = behind || next <= now
+			fired = fired || b.fire.fired > 0
 		}
 	}
+	return fired
 }
 
 // take returns the namespaces to look at, with the place from which to look, and forgets them: what is put from now on is
@@ -243,19 +261,20 @@ func (s *Scheduler) commit(ctx context.Context, batches []*batch) {
 	wg.Wait()
 }
 
-// finish notes when to look at the namespace of a batch again.
-func (s *Scheduler) finish(b *batch) {
+// finish notes when to look at the namespace of a batch again, and returns that time.
+func (s *Scheduler) finish(b *batch) int64 {
+	again := watchFrom(b.rest)
+	if b.fire.left.compare(b.rest) < 0 {
+		again = watchFrom(b.fire.left)
+	}
 	if b.err != nil {
 		s.log(fmt.Errorf("namespace %s: %w", b.ns, b.err))
-		s.watch(b.ns, watch{b.from, s.clock().Add(maxSleep).UnixMilli()})
-		return
+		again = watch{b.from, s.clock().Add(maxSleep).UnixMilli()}
+	} else {
+		s.lastError = ""
 	}
-	s.lastError = ""
-	next := b.rest
-	if b.fire.left.compare(next) < 0 {
-		next = b.fire.left
-	}
-	s.watch(b.ns, watchFrom(next))
+	s.watch(b.ns, again)
+	return again.at
 }
 
 // log logs a failure once, as long as no other comes between.

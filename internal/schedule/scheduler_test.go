@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/flux-go/flux/internal/engine"
+	"github.com/flux-go/flux/internal/messagelog"
 	"github.com/flux-go/flux/message"
 )
 
@@ -70,11 +71,12 @@ func TestSchedulesInThePastAppearAtOnce(t *testing.T) {
 		synctest.Wait()
 		before := w.wantLog("first")[0].index
 		wait(time.Second)
+		now := message.IndexAt(time.Now())
 		w.put("past 1", time.Now().Add(-time.Hour))
 		w.put("past 2", time.UnixMilli(-5))
-		synctest.Wait()
+		wait(pause)
 		got := w.wantLog("first", "past 1", "past 2")
-		if now := message.IndexAt(time.Now()); got[1].index < now || got[0].index != before {
+		if got[1].index < now || got[0].index != before {
 			t.Errorf("indexes are %v; it is %d", got, now)
 		}
 	})
@@ -167,6 +169,36 @@ func TestPendingSchedulesSurviveARestart(t *testing.T) {
 	})
 }
 
+// TestWhatBecomesDueSoonAfterFiresTogether has a message due every millisecond. The first fires when it is due, the others no
+// more than a pause later, several in a commit.
+func TestWhatBecomesDueSoonAfterFiresTogether(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 40
+		start := time.Now().Add(time.Second)
+		for i := range n {
+			w.put(fmt.Sprint(i), start.Add(time.Duration(i)*time.Millisecond))
+		}
+		commits, seen := 0, 0
+		w.engine.Subscribe(func(events []any) {
+			commits++
+			for _, event := range events {
+				a := event.(messagelog.Appended)
+				for index := a.Entry.First; index <= a.Entry.Last; index++ {
+					due := start.Add(time.Duration(seen) * time.Millisecond)
+					if late := time.Since(due); late < 0 || late > pause || seen == 0 && late > 0 {
+						t.Errorf("message %d is %s late", seen, late)
+					}
+					seen++
+				}
+			}
+		})
+		wait(2 * time.Second)
+		if seen != n || commits > n/4+1 {
+			t.Errorf("%d messages in %d commits, want %d in a quarter of that", seen, commits, n)
+		}
+	})
+}
+
 func TestAJumpAheadIsNoticedWithinASecond(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.put("a", time.Now().Add(time.Hour))
@@ -187,9 +219,9 @@ func TestAfterAJumpBackSchedulesWaitForTheClock(t *testing.T) {
 		w.clock.jump(-time.Hour)
 		w.put("at once", w.clock.now().Add(-time.Minute))
 		w.put("soon", w.clock.now().Add(10*time.Second))
-		synctest.Wait()
+		wait(pause)
 		w.wantLog("before", "at once")
-		wait(10*time.Second - time.Millisecond)
+		wait(10*time.Second - time.Millisecond - pause)
 		w.wantLog("before", "at once")
 		wait(time.Millisecond)
 		got := w.wantLog("before", "at once", "soon")
@@ -237,7 +269,7 @@ func TestANamespaceThatCannotFireHoldsUpNoOther(t *testing.T) {
 		propose(t, w.engine, "bad", newPut(t, "a", due, time.Now(), "a"), spoil{due.UnixMilli(), "a"})
 		w.put("a", due)
 		w.put("b", due.Add(time.Millisecond))
-		wait(time.Second + time.Millisecond)
+		wait(time.Second + pause)
 		w.wantLog("a", "b")
 		propose(t, w.engine, "bad", newPut(t, "a", due, time.Now(), "repaired"))
 		wait(maxSleep)
