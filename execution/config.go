@@ -9,6 +9,7 @@ import (
 
 	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/execution/redact"
+	"github.com/flux-go/flux/message"
 )
 
 // ErrBadConfig is returned by New and Connect for a configuration that cannot be. The error names the field.
@@ -29,7 +30,7 @@ type Config struct {
 	URL string
 	// Token for the server. Defaults to none.
 	Token string
-	// Namespace on the server. Defaults to "default".
+	// Namespace on the server. Defaults to "public".
 	Namespace string
 	// Dir holds records that wait for the server, and journals. Connect defaults to a folder of the service among the caches of
 	// the user; New uses none.
@@ -93,7 +94,7 @@ type Limits struct {
 
 // WithDefaults returns a copy with defaults in place of zero values.
 func (c Config) WithDefaults() Config {
-	c.Namespace = cmp.Or(c.Namespace, "default")
+	c.Namespace = cmp.Or(c.Namespace, string(message.DefaultNamespace))
 	c.Keep.Slower = cmp.Or(c.Keep.Slower, time.Second)
 	c.Keep.First = cmp.Or(c.Keep.First, 3)
 	c.Limits = c.Limits.withDefaults()
