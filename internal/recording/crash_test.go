@@ -72,7 +72,7 @@ func crashRun(t *testing.T, seed uint64, cuts int) {
 	}
 	for range cuts {
 		l.await(1 + r.IntN(30))
-		for range r.IntN(100) {
+		for range r.IntN(10) {
 			runtime.Gosched() // the cut is to come at any point between two answers
 		}
 		answered := l.answered()

@@ -96,13 +96,13 @@ func TestListStopsWhenItHasWorkedEnough(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var all []engine.Operation
-	for i := range 1000 {
+	for i := range 500 {
 		x := request(0, "/")
 		x.ID = record.NewID()
 		x.Start = start.Add(time.Duration(i) * time.Millisecond)
-		body := make([]byte, 8000)
+		body := make([]byte, 12_000)
 		rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)}).Read(body)
-		x.Input = payload(t, map[string]any{"body": body, "wanted": i%250 == 0})
+		x.Input = payload(t, map[string]any{"body": body, "wanted": i%125 == 0})
 		all = append(all, newRecord(t, x))
 	}
 	propose(t, w.e, all...)
