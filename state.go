@@ -26,11 +26,13 @@ func (a *App) effect(ctx context.Context, t *fluxv1.Transaction) (bool, error) {
 	return err == nil && answers[0] == 1, err
 }
 
-// packed returns a message as a block of its own, which nobody else uses.
+// packed returns messages as a block of their own, which nobody else uses.
 func packed(messages ...*message.Message) ([]byte, error) {
-	var w message.BlockWriter
+	w := writers.Get().(*message.BlockWriter)
+	defer writers.Put(w)
 	for _, m := range messages {
 		if err := w.Add(m); err != nil {
+			w.Reset(message.BlockID{})
 			return nil, tooLarge(err)
 		}
 	}
