@@ -125,11 +125,8 @@ func (c *Check) record(s *space, at place, value []byte) error {
 		return err
 	}
 	s.records -= c.hash(string(x.ID[:]), uint64(at), uint64(len(value)))
-	if x.Status == record.StatusRunning {
-		return nil
-	}
-	for _, word := range words(x) {
-		s.postings -= c.posting(newTerm(termWord, word), at)
+	for _, term := range wordTerms(x) {
+		s.postings -= c.posting(term, at)
 	}
 	return nil
 }

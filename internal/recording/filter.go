@@ -39,8 +39,25 @@ type Filter struct {
 	Pinned    bool
 }
 
-// terms returns terms that all executions have which the filter picks.
-func (f *Filter) terms() []term {
+// terms returns sets of terms: the executions that the filter picks have one of each set at least.
+func (f *Filter) terms() [][]term {
+	var sets [][]term
+	for _, t := range f.summaryTerms() {
+		sets = append(sets, []term{t})
+	}
+	for _, word := range f.words() {
+		sets = append(sets, []term{newTerm(termWord, word)})
+	}
+	for _, condition := range f.Where {
+		for _, word := range condition.words() {
+			sets = append(sets, []term{newTerm(termWord, word), newTerm(termMoreWords, "")})
+		}
+	}
+	return sets
+}
+
+// summaryTerms returns terms that the summaries have which the filter picks.
+func (f *Filter) summaryTerms() []term {
 	var t terms
 	t.addText(termStatus, string(f.Status))
 	if f.Failed {
@@ -57,9 +74,6 @@ func (f *Filter) terms() []term {
 			t.add(slowTerm(slowSteps[i]))
 			break
 		}
-	}
-	for _, word := range f.words() {
-		t.add(newTerm(termWord, word))
 	}
 	t.addText(termRequest, f.RequestID)
 	t.addText(termFingerprint, f.Fingerprint)

@@ -95,46 +95,71 @@ func clampMilli(milli int64) int64 { return min(max(milli, 0), maxMilli) }
 type search struct {
 	reader
 	filter *Filter
-	walks  []*walk
-	at     place // everything before was looked at
-	ended  bool  // there is nothing at or after at
-	left   int   // work that may be done
+	lists  []list
+	// summaries is the list of all summaries, nil unless it is the only one.
+	summaries *walk
+	at        place // everything before was looked at
+	ended     bool  // there is nothing at or after at
+	left      int   // work that may be done
 }
 
-// open starts a search from one place to another, both included.
-func (s *search) open(all []term, from, last place) error {
+// open starts a search from one place to another, both included, for executions that have a term of each set.
+func (s *search) open(sets [][]term, from, last place) error {
 	s.at, s.ended = from, from > last
 	if s.ended {
 		return nil
 	}
-	if len(all) == 0 {
-		return s.openWalk(engine.AppendKey(nil, s.ns, engine.FamilySummary), from, last)
+	if len(sets) == 0 {
+		w, err := s.openWalk(engine.AppendKey(nil, s.ns, engine.FamilySummary), from, last)
+		s.summaries = w
+		return s.add(w, err)
 	}
-	for _, t := range all {
-		if err := s.openWalk(termKey(s.ns, t), from, last); err != nil {
+	for _, set := range sets {
+		if err := s.openSet(set, from, last); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *search) openWalk(prefix []byte, from, last place) error {
+// openSet adds the list of what has any of some terms.
+func (s *search) openSet(set []term, from, last place) error {
+	var any union
+	for _, t := range set {
+		w, err := s.openWalk(termKey(s.ns, t), from, last)
+		if err != nil {
+			return errors.Join(err, any.close())
+		}
+		any = append(any, w)
+	}
+	if len(any) == 1 {
+		return s.add(any[0], nil)
+	}
+	return s.add(any, nil)
+}
+
+func (s *search) add(l list, err error) error {
+	if err == nil {
+		s.lists = append(s.lists, l)
+	}
+	return err
+}
+
+func (s *search) openWalk(prefix []byte, from, last place) (*walk, error) {
 	w := &walk{prefix: slices.Clip(prefix)}
 	end := engine.PrefixEnd(w.prefix)
 	if last != oldest {
 		end = w.key(last + 1)
 	}
 	var err error
-	if w.it, err = s.view.Scan(w.key(from), end); err == nil {
-		s.walks = append(s.walks, w)
-	}
-	return err
+	w.it, err = s.view.Scan(w.key(from), end)
+	return w, err
 }
 
 func (s *search) close() error {
 	var err error
-	for _, w := range s.walks {
-		err = errors.Join(err, w.it.Close())
+	for _, l := range s.lists {
+		err = errors.Join(err, l.close())
 	}
 	return err
 }
@@ -164,14 +189,14 @@ func (s *search) next() (*Item, error) {
 	return nil, nil
 }
 
-// align moves to the first place, from s.at on, that all walks have. It returns false when there is none, or enough work was
+// align moves to the first place, from s.at on, that all lists have. It returns false when there is none, or enough work was
 // done.
 func (s *search) align() (bool, error) {
-	for agreed, i := 0, 0; agreed < len(s.walks); i = (i + 1) % len(s.walks) {
+	for agreed, i := 0, 0; agreed < len(s.lists); i = (i + 1) % len(s.lists) {
 		if s.left -= workSeek; s.left <= 0 {
 			return false, nil
 		}
-		at, ok, err := s.walks[i].seek(s.at)
+		at, ok, err := s.lists[i].seek(s.at)
 		if err != nil || !ok {
 			s.ended = true
 			return false, err
@@ -185,11 +210,11 @@ func (s *search) align() (bool, error) {
 	return true, nil
 }
 
-// item returns the summary at s.at, where all walks are.
+// item returns the summary at s.at, where all lists are.
 func (s *search) item() (*Item, error) {
-	if w := s.walks[0]; len(s.walks) == 1 && w.isSummaries(s.ns) {
+	if s.summaries != nil {
 		s.left -= workRow
-		raw, err := w.it.Value()
+		raw, err := s.summaries.it.Value()
 		if err != nil {
 			return nil, err
 		}
@@ -231,23 +256,54 @@ func (r reader) passes(f *Filter, i *Item, at place) (bool, error) {
 	return s.conditions(i, at)
 }
 
+// list is places in their order. A list that was closed tells what error it met.
+type list interface {
+	// seek returns the first place that is not before one, and whether there is any. It is called with rising places.
+	seek(at place) (place, bool, error)
+	close() error
+}
+
+// union is all places that are in any of its lists.
+type union []*walk
+
+func (u union) seek(at place) (first place, found bool, err error) {
+	for _, w := range u {
+		p, ok, err := w.seek(at)
+		if err != nil {
+			return 0, false, err
+		}
+		if ok && (!found || p < first) {
+			first, found = p, true
+		}
+	}
+	return first, found, nil
+}
+
+func (u union) close() (err error) {
+	for _, w := range u {
+		err = errors.Join(err, w.close())
+	}
+	return err
+}
+
 // walk goes over keys that end with a place, in the order of places.
 type walk struct {
 	prefix  []byte
 	it      *engine.Iterator
 	current place
 	valid   bool // current is that of the key under the iterator
+	ended   bool
 }
 
 func (w *walk) key(at place) []byte { return engine.AppendUint64(w.prefix, uint64(at)) } // prefix has no room, so it stays
 
-func (w *walk) isSummaries(ns message.Namespace) bool {
-	return len(w.prefix) == len(ns)+2 && engine.Family(w.prefix[len(ns)+1]) == engine.FamilySummary
-}
+func (w *walk) close() error { return w.it.Close() }
 
-// seek moves to the first place at or after one, and returns whether there is any.
 func (w *walk) seek(at place) (place, bool, error) {
-	if w.valid && w.current >= at {
+	switch {
+	case w.ended:
+		return 0, false, nil
+	case w.valid && w.current >= at:
 		return w.current, true, nil
 	}
 	found := false
@@ -256,7 +312,7 @@ func (w *walk) seek(at place) (place, bool, error) {
 	} else {
 		found = w.it.Seek(w.key(at))
 	}
-	if !found {
+	if w.ended = !found; w.ended {
 		return 0, false, nil // an error shows when it is closed
 	}
 	var err error

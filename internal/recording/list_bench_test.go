@@ -102,6 +102,7 @@ func BenchmarkList(b *testing.B) {
 	fill(b, e, n)
 	b.Logf("recorded %d in %s, %d bytes each on disk", n, time.Since(begun), int(e.Metrics().DiskBytes)/n)
 	x := New(e)
+	b.Run("get", func(b *testing.B) { benchGet(b, x) })
 	end := start.Add(time.Duration(n) * 100 * time.Millisecond)
 	for _, test := range []struct {
 		name   string
@@ -121,7 +122,8 @@ func BenchmarkList(b *testing.B) {
 		{"request", Filter{RequestID: "0000000000000000"}},  // nothing
 		{"part-of-a-path", Filter{Path: "9/charges/never"}}, // nothing
 		{"where+failed", Filter{Where: conditionsOf("req.body.amount<500"), Failed: true}},
-		{"where", Filter{Where: conditionsOf("req.body.orderId=-1")}}, // nothing
+		{"where-equals", Filter{Where: conditionsOf("req.body.customer=c-4711")}},
+		{"where", Filter{Where: conditionsOf("req.body.orderId<0")}}, // nothing
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			took := make([]time.Duration, 0, b.N)
@@ -139,6 +141,28 @@ func BenchmarkList(b *testing.B) {
 			b.ReportMetric(float64(found), "found")
 		})
 	}
+}
+
+// benchGet gets executions by the beginning of their ids, as flux why and flux trace do.
+func benchGet(b *testing.B, x *Executions) {
+	var ids []string
+	for milli := start.UnixMilli(); len(ids) < 100; milli += 77_000 {
+		page, err := x.List(ns, &Filter{Until: time.UnixMilli(milli + 1_000)}, "", 1)
+		if err != nil || len(page.Items) != 1 {
+			b.Fatal(err)
+		}
+		ids = append(ids, page.Items[0].ID.String()[:13])
+	}
+	took := make([]time.Duration, 0, b.N)
+	for i := 0; b.Loop(); i++ {
+		begun := time.Now()
+		if _, err := x.Get(ns, ids[i%len(ids)], true); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "p95-ms")
 }
 
 func conditionsOf(text string) []Condition {

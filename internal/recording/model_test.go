@@ -224,7 +224,7 @@ func (m *model) resolve(t *rapid.T) {
 // matches are the executions that a filter picks, in the order in which they came.
 func (m *model) matches(f *Filter) (all []*stored) {
 	for _, s := range m.all {
-		has := words(s.x)
+		has := wordsOf(s.x)
 		if s.x.Status == record.StatusRunning {
 			has = nil
 		}

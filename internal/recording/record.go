@@ -55,7 +55,7 @@ func NewRecord(data []byte) (*Record, error) {
 	if err := validate(&s); err != nil {
 		return nil, err
 	}
-	return &Record{summary: s, data: data, terms: recordTerms(x, &s), failure: issueOf(x, &s)}, nil
+	return &Record{summary: s, data: data, terms: append(summaryTerms(&s), wordTerms(x)...), failure: issueOf(x, &s)}, nil
 }
 
 func validate(s *record.Summary) error {

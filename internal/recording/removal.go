@@ -47,9 +47,7 @@ func (r reader) newRemove(at place) (*Remove, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: record of %s: %w", engine.ErrCorrupt, item.ID, err)
 	}
-	for _, word := range words(x) {
-		remove.terms = append(remove.terms, newTerm(termWord, word))
-	}
+	remove.terms = append(remove.terms, wordTerms(x)...)
 	return remove, nil
 }
 

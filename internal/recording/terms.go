@@ -35,6 +35,7 @@ const (
 	termSlow        = 'd' // each of slowSteps that it took
 	termPinned      = 'n'
 	termWord        = 't'
+	termMoreWords   = 'u' // it has words that are no terms
 )
 
 const (
@@ -98,6 +99,9 @@ func summaryTerms(s *record.Summary) []term {
 	if s.Status.Failed() {
 		t.add(newTerm(termFailed, ""))
 	}
+	if s.Status == record.StatusRunning {
+		t.add(newTerm(termMoreWords, ""))
+	}
 	t.addText(termService, s.Service)
 	t.addText(termRoute, routePattern(s.Route))
 	for _, path := range pathBeginnings(s.Path) {
@@ -123,17 +127,21 @@ func summaryTerms(s *record.Summary) []term {
 	return t.all
 }
 
-// recordTerms returns all terms of a record, those of its summary first. One that still runs has no others, so that it can be
+// wordTerms returns the terms of a record that its summary does not tell. One that still runs has none, so that it can be
 // replaced without being read.
-func recordTerms(x *record.Execution, s *record.Summary) []term {
-	all := summaryTerms(s)
-	if s.Status == record.StatusRunning {
-		return all
+func wordTerms(x *record.Execution) []term {
+	if x.Status == record.StatusRunning {
+		return nil
 	}
-	for _, word := range words(x) {
-		all = append(all, newTerm(termWord, word))
+	all, complete := words(x)
+	terms := make([]term, 0, len(all)+1)
+	for _, word := range all {
+		terms = append(terms, newTerm(termWord, word))
 	}
-	return all
+	if !complete {
+		terms = append(terms, newTerm(termMoreWords, ""))
+	}
+	return terms
 }
 
 // routePattern returns a route without the method that it may begin with: "POST /orders/{id}" is the route "/orders/{id}".

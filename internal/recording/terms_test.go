@@ -43,8 +43,7 @@ func TestIndexAgreesWithFilters(t *testing.T) {
 		if i.Pinned = rapid.Bool().Draw(t, "pinned"); i.Pinned {
 			has = append(has, newTerm(termPinned, ""))
 		}
-		f.Text = ""
-		for _, want := range f.terms() {
+		for _, want := range f.summaryTerms() {
 			if f.picks(&i) && !slices.Contains(has, want) {
 				t.Fatalf("%+v picks %+v, which has not the term %q but %q", f, i, want, has)
 			}
@@ -73,7 +72,7 @@ func TestWordsComeFromWhereThePurposeIs(t *testing.T) {
 	x.Logs = []record.LogLine{{Message: "Größe ÄNDERN 東京"}}
 	x.Input = payload(t, map[string]any{"headers": map[string]any{"a": "secretheader"}, "body": `{"user":{"mail":"ann@example.org"},"n":[17,true]}`})
 	want := "insert order duplicate key post orders 1009 id card declined charge größe ändern 東京 17 ann example org"
-	if got := strings.Join(words(x), " "); got != want {
+	if got := strings.Join(wordsOf(x), " "); got != want {
 		t.Errorf("words are\n%s, want\n%s", got, want)
 	}
 }
@@ -84,9 +83,9 @@ func TestWordsAreBounded(t *testing.T) {
 	for i := range 300 {
 		x.Logs = append(x.Logs, record.LogLine{Message: fmt.Sprintf("line%d %s", i, strings.Repeat("x", 10_000))})
 	}
-	all := words(x)
-	if len(all) != maxWords {
-		t.Errorf("%d words, want %d", len(all), maxWords)
+	all, complete := words(x)
+	if len(all) != maxWords || complete {
+		t.Errorf("%d words, complete %v, want %d and more", len(all), complete, maxWords)
 	}
 	for _, word := range all {
 		if len(word) > maxWordRunes {
@@ -96,6 +95,20 @@ func TestWordsAreBounded(t *testing.T) {
 	if f := (&Filter{Text: strings.Repeat("x", 10_000)}); !slices.Contains(all, f.words()[0]) {
 		t.Error("a long word is not found by itself")
 	}
+}
+
+// manyWords are more than are found.
+var manyWords = func() string {
+	var all strings.Builder
+	for i := range maxWords + 1 {
+		fmt.Fprintf(&all, "w%d ", i)
+	}
+	return all.String()
+}()
+
+func wordsOf(x *record.Execution) []string {
+	all, _ := words(x)
+	return all
 }
 
 var (
@@ -125,7 +138,12 @@ func drawFilter(t *rapid.T) *Filter {
 	set("until", func() { f.Until = start.Add(drawDuration(t)) })
 	set("slow", func() { f.MinDuration = drawDuration(t) })
 	set("text", func() { f.Text = rapid.SampledFrom([]string{"one", "two ONE", "three"}).Draw(t, "text") })
-	set("where", func() { f.Where = conditions(t, "error.class=app") })
+	set("where", func() {
+		f.Where = conditions(t, rapid.SampledFrom([]string{
+			"error.class=app", "req.n=17", "req.n=17.0", "req.s=17", "req.s=one two", "req.s!=one", "req.headers.a=xx", "req.body.s=True",
+			"req.body.s=true", "res.text=x", "req.big=900719925474099300", "req.list=zz",
+		}).Draw(t, "condition"))
+	})
 	set("request", func() { f.RequestID = someText.Draw(t, "request") })
 	set("instance", func() { f.Instance = someText.Draw(t, "instance") })
 	set("parent", func() { f.Parent = someID.Draw(t, "parent") })
@@ -150,6 +168,11 @@ func drawExecution(t *rapid.T) *record.Execution {
 	x.Start = start.Add(drawDuration(t))
 	x.Duration = drawDuration(t)
 	x.Logs = []record.LogLine{{Message: rapid.SampledFrom([]string{"", "one", "one two", "three"}).Draw(t, "log")}}
+	x.Input.Data = []byte(rapid.SampledFrom([]string{
+		"", `{"n":17}`, `{"n":1.7e1,"s":"one two"}`, `{"n":17.000,"headers":{"a":["xx"]}}`, `{"s":"17","list":["yy","zz"]}`, `{"s":"One, two"}`,
+		`{"body":"{\"s\":\"True\"}"}`, `{"body":{"text":"{\"s\":true}","bytes":9}}`, `{"big":900719925474099301}`, `{"n":"17"}`, `nonsense`,
+		`{"a":"` + manyWords + `","n":17,"s":"one two"}`, `{"a":"` + strings.Repeat("x ", maxPayloadBytes) + `","n":17}`,
+	}).Draw(t, "input"))
 	if rapid.Bool().Draw(t, "linked") {
 		x.Links = []record.Link{{Kind: record.LinkCause, MessageID: "m", Execution: someID.Draw(t, "link")}}
 	}

@@ -111,6 +111,26 @@ func (c Condition) holds(x *record.Execution) bool {
 	return slices.ContainsFunc(values, func(v any) bool { return compares(v, c.operator, c.value) })
 }
 
+// words returns words that every execution has for which the condition holds, unless it has words that are no terms. None means
+// that words do not tell.
+func (c Condition) words() (all []string) {
+	isPayload := c.root == "req" || c.root == "res"
+	isHeader := slices.ContainsFunc(c.path, func(name string) bool {
+		return strings.EqualFold(name, "header") || strings.EqualFold(name, "headers")
+	})
+	switch {
+	case !isPayload || isHeader || len(c.path) == 0 || c.operator != "=":
+		return nil
+	case c.value == "true" || c.value == "false" || c.value == "null", plainNumber(c.value) != c.value,
+		strings.HasPrefix(c.value, "{"), strings.HasPrefix(c.value, "["):
+		return nil // these are no words, or there are other ways to write them
+	}
+	for word := range splitWords(c.value) {
+		all = append(all, word)
+	}
+	return all
+}
+
 // appendValues appends the values that a field has in a value of JSON.
 func appendValues(values []any, value any, path []string) []any {
 	if elements, ok := value.([]any); ok {

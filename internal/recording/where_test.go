@@ -2,7 +2,12 @@ package recording
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/flux-go/flux/execution/record"
 )
@@ -80,6 +85,38 @@ func TestBadConditionsAreRefused(t *testing.T) {
 			t.Errorf("%q parses to %+v (%v), want ErrBadCondition", text, c, err)
 		}
 	}
+}
+
+// TestConditionsAgreeWithTheirWords draws payloads and conditions: where a condition holds, its words can be found.
+func TestConditionsAgreeWithTheirWords(t *testing.T) {
+	t.Parallel()
+	leaf := rapid.SampledFrom([]string{
+		`17`, `17.0`, `1.7e1`, `"17"`, `"1.7e1"`, `-17`, `0.5`, `5e-1`, `900719925474099301`, `900719925474099300`, `1e200`, `true`, `"true"`,
+		`null`, `"one two"`, `"ONE"`, `"one, two"`, `"a"`, `"Ä-ö"`, `{"n":17}`, `"{\"n\":17}"`, `["17",18]`, `"` + manyWords + `"`,
+	})
+	value := rapid.SampledFrom([]string{
+		"17", "17.0", "1.7e1", "-17", ".5", "0.5", "900719925474099300", "900719925474099301", "1e200", "true", "null", "one two", "ONE",
+		"one, two", "a", "Ä-ö", `{"n":17}`, "18",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		x := request(1, "/")
+		names := []string{"n", "s", "Header", "text", "body"}
+		var fields []string
+		for _, name := range names {
+			if rapid.Bool().Draw(t, name) {
+				fields = append(fields, fmt.Sprintf("%q:%s", name, leaf.Draw(t, "value of "+name)))
+			}
+		}
+		x.Input.Data = []byte("{" + strings.Join(fields, ",") + "}")
+		path := rapid.SampledFrom([]string{"n", "s", "header", "text", "body", "body.n", "N", "s.0", "header.n"}).Draw(t, "path")
+		c := conditions(t, "req."+path+"="+value.Draw(t, "wanted"))[0]
+		has, complete := words(x)
+		for _, word := range c.words() {
+			if c.holds(x) && complete && !slices.Contains(has, word) {
+				t.Fatalf("%+v holds for %s, but %q is none of %q", c, x.Input.Data, word, has)
+			}
+		}
+	})
 }
 
 func FuzzParseCondition(f *testing.F) {

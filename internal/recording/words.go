@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,11 +30,12 @@ const (
 type wordList struct {
 	all  []string
 	seen map[string]struct{}
+	cut  bool // something was left out
 }
 
 // words returns the words by which a record can be found: of its error, of method, route and path, of operations that failed,
-// of log lines, and of values in its input and output, in this order.
-func words(x *record.Execution) []string {
+// of log lines, and of values in its input and output, in this order. They are complete when nothing was left out but headers.
+func words(x *record.Execution) (all []string, complete bool) {
 	w := &wordList{seen: make(map[string]struct{})}
 	if x.Error != nil {
 		w.addText(x.Error.Message)
@@ -52,21 +55,24 @@ func words(x *record.Execution) []string {
 	}
 	w.addPayload(x.Input)
 	w.addPayload(x.Output)
-	return w.all
+	return w.all, !w.cut
 }
 
 func (w *wordList) full() bool { return len(w.all) >= maxWords }
 
 // addText adds the words of a text.
 func (w *wordList) addText(text string) {
+	w.cut = w.cut || len(text) > maxTextBytes
 	for word := range splitWords(text) {
+		if _, ok := w.seen[word]; ok {
+			continue
+		}
 		if w.full() {
+			w.cut = true
 			return
 		}
-		if _, ok := w.seen[word]; !ok {
-			w.seen[word] = struct{}{}
-			w.all = append(w.all, word)
-		}
+		w.seen[word] = struct{}{}
+		w.all = append(w.all, word)
 	}
 }
 
@@ -97,7 +103,8 @@ func foldWord(word string) string {
 
 // addPayload adds the words of the values in a payload.
 func (w *wordList) addPayload(p record.Payload) {
-	if w.full() || len(p.Data) > maxPayloadBytes {
+	if len(p.Data) > maxPayloadBytes || len(p.Data) > 0 && w.full() {
+		w.cut = true
 		return
 	}
 	if value, ok := decodeJSON(p.Data); ok {
@@ -109,6 +116,7 @@ func (w *wordList) addPayload(p record.Payload) {
 // Headers do not: they are much alike.
 func (w *wordList) addValue(value any) {
 	if w.full() {
+		w.cut = true
 		return
 	}
 	switch value := value.(type) {
@@ -120,6 +128,9 @@ func (w *wordList) addValue(value any) {
 		w.addText(value)
 	case json.Number:
 		w.addText(value.String())
+		if plain := plainNumber(value.String()); plain != value.String() {
+			w.addText(plain)
+		}
 	case []any:
 		for _, element := range value {
 			w.addValue(element)
@@ -131,6 +142,16 @@ func (w *wordList) addValue(value any) {
 			}
 		}
 	}
+}
+
+// plainNumber returns a number as it is written without exponent and needless digits: the same for all that are equal. Text that
+// is no number is returned as it is.
+func plainNumber(text string) string {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) || math.Abs(f) > 1e100 {
+		return text
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 // nested returns the object or array that a text is the JSON of.
