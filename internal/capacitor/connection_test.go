@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -420,24 +421,59 @@ func TestSilentSocketIsClosed(t *testing.T) {
 	}
 }
 
+// ignorePing reads a ping of the server and does not answer it.
+func (raw *rawSocket) ignorePing() {
+	raw.t.Helper()
+	header := make([]byte, 2)
+	if raw.full(header); header[0]&0x0f != opPing {
+		raw.t.Fatalf("got frame %x", header)
+	}
+	raw.full(make([]byte, header[1]))
+}
+
 // A client that cannot answer pings because it is busy sending is not taken for dead.
 func TestBusySocketIsNotClosed(t *testing.T) {
 	t.Parallel()
-	const timeout = 50 * time.Millisecond
-	s := start(t, Options{PingEvery: timeout / 5, PingTimeout: timeout})
+	s := start(t, Options{PingEvery: 10 * time.Millisecond, PingTimeout: time.Second / 2})
 	raw := s.handshake("/tracking/readevent?clientId=c1&compression=NONE", "")
-	text := []byte(request(1, "getPosition", `"consumer":"c","x":"`+strings.Repeat("x", 400)+`"`))
-	for first := byte(0x02); len(text) > 1; first = 0x00 {
-		raw.writeFrame(first, text[:1])
+	text := []byte(request(1, "getPosition", `"consumer":"c"`))
+	for first := byte(0x02); first == 0x02 || len(text) > len(`"consumer":"c"}`); first = 0x00 {
+		raw.writeFrame(first, text[:12])
 		raw.flush()
-		text = text[1:]
-		<-time.After(timeout / 50)
+		text = text[12:]
+		raw.ignorePing() // the one before it had no answer for too long
 	}
 	raw.writeFrame(0x80, text)
 	for opcode := byte(0); opcode != 0x02; {
 		if opcode, _, _ = raw.readFrame(); opcode == 0x08 {
 			t.Fatal("closed")
 		}
+	}
+}
+
+// stuck is a log that takes long to write.
+type stuck struct {
+	slog.Handler
+	release chan struct{}
+}
+
+func (h stuck) Handle(context.Context, slog.Record) error {
+	<-h.release
+	return nil
+}
+
+// A client whose answers to pings are not read, because the server is busy with what came before them, is not taken for dead.
+func TestSocketIsNotClosedWhileTheServerIsBusy(t *testing.T) {
+	t.Parallel()
+	const timeout = 50 * time.Millisecond
+	log := stuck{slog.NewTextHandler(io.Discard, nil), make(chan struct{})}
+	s := start(t, Options{PingEvery: timeout / 5, PingTimeout: timeout, Logger: slog.New(log)})
+	defer close(log.release)
+	raw := s.handshake("/tracking/readevent?clientId=c1&compression=NONE", "")
+	raw.writeFrame(0x82, []byte("no request, which the server logs"))
+	raw.flush()
+	for range 3 { // each comes after the one before it had no answer for too long
+		raw.ignorePing()
 	}
 }
 

@@ -33,8 +33,10 @@ type socket struct {
 	waiting sync.WaitGroup
 	brief   chan struct{}
 	polls   chan struct{}
-	// received counts the bytes of frames, so that a client that is busy sending a large one is not taken for dead.
-	received atomic.Int64
+	// progress counts the bytes that came and went, so that a client is not taken for dead that is busy sending or receiving
+	// much. handling is set while the server carries out what came and reads nothing, answers to pings included.
+	progress atomic.Int64
+	handling atomic.Bool
 }
 
 // service carries out the requests that an endpoint takes.
@@ -136,12 +138,15 @@ func (s *socket) read() error {
 		if buf.Reset(); buf.Cap() > keepBytes {
 			buf = bytes.Buffer{}
 		}
-		if _, err := buf.ReadFrom(&counted{r, &s.received}); err != nil {
+		if _, err := buf.ReadFrom(&counted{r, &s.progress}); err != nil {
 			return err
 		}
 		s.meter.framesIn.Add(1)
 		s.meter.bytesIn.Add(int64(buf.Len()))
+		s.handling.Store(true)
 		s.take(buf.Bytes())
+		s.progress.Add(1) // before handling ends, so that it is one or the other
+		s.handling.Store(false)
 		if err := s.await(s.outbox.full()); err != nil {
 			return err
 		}
@@ -268,12 +273,13 @@ func (s *socket) send(packed []byte) error {
 		if _, err := w.Write(packed[:n]); err != nil {
 			return err
 		}
+		s.progress.Add(int64(n))
 		packed = packed[n:]
 	}
 	return w.Close()
 }
 
-// keepAlive pings the client until the socket closes, and closes it when there is no answer and nothing else comes either.
+// keepAlive pings the client until the socket closes, and closes it when there is no answer and nothing else moves either.
 func (s *socket) keepAlive() {
 	ticker := time.NewTicker(s.handler.PingEvery)
 	defer ticker.Stop()
@@ -283,11 +289,11 @@ func (s *socket) keepAlive() {
 		case <-s.ctx.Done():
 			return
 		}
-		before := s.received.Load()
+		before := s.progress.Load()
 		ctx, cancel := context.WithTimeout(s.ctx, s.handler.PingTimeout)
 		err := s.conn.Ping(ctx)
 		cancel()
-		if err != nil && s.ctx.Err() == nil && s.received.Load() == before {
+		if err != nil && s.ctx.Err() == nil && !s.handling.Load() && s.progress.Load() == before {
 			s.close(websocket.StatusInternalError, "Ping failed")
 			return
 		}
