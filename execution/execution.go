@@ -50,6 +50,7 @@ type Execution struct {
 	asked        bool
 	ended        bool
 	released     bool // takes no more memory
+	outside      bool // what a process that replays does outside of the replay
 	journal      bool
 	failure      *record.Error // that Fail stated
 	trace        string        // traceparent that came with the request, "" when none did

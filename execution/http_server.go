@@ -26,8 +26,12 @@ type middleware struct {
 
 // ServeHTTP implements http.Handler.
 func (m *middleware) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if FromContext(req.Context()) != nil {
+	switch {
+	case FromContext(req.Context()) != nil:
 		m.next.ServeHTTP(w, req)
+		return
+	case m.rec.process != nil:
+		m.serveInProcess(w, req)
 		return
 	}
 	ctx, x := m.rec.begin(req.Context(), httpTrigger(req), func(x *Execution) { x.receive(req, m.rec.config.ControlKey) })

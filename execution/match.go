@@ -19,11 +19,6 @@ const (
 	LevelShape               // same boundary, target and shape, another request
 )
 
-// String returns the word for the level in reports.
-func (l Level) String() string {
-	return [...]string{"none", "exact", "moved", "lane", "repeated", "shape"}[l]
-}
-
 // A slot is a checkpoint of the record that is replayed, and what became of it.
 type slot struct {
 	cp   *record.Checkpoint

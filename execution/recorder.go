@@ -26,6 +26,7 @@ type Recorder struct {
 	strays   atomic.Int64 // operations that belong to no execution
 	memory   atomic.Int64 // bytes held in bodies
 	stats    counters
+	process  *process // nil unless the process replays or resumes one record
 
 	mu      sync.Mutex
 	first   map[string]int // executions per route that Keep.First kept
@@ -131,7 +132,12 @@ func (r *Recorder) Begin(ctx context.Context, t record.Trigger, opts *BeginOptio
 
 // begin is Begin with a function that fills the execution before it is journalled.
 func (r *Recorder) begin(ctx context.Context, t record.Trigger, fill func(*Execution)) (context.Context, *Execution) {
-	if r == nil || !r.config.Record(t) {
+	switch {
+	case r == nil:
+		return ctx, nil
+	case r.process != nil:
+		return r.beginInProcess(ctx, t)
+	case !r.config.Record(t):
 		return ctx, nil
 	}
 	x := r.newExecution(t, ModeRecord)
@@ -207,8 +213,11 @@ func (x *Execution) rootLane() *lane {
 	return l
 }
 
-// bootEnds ends the execution of the start of the process.
+// bootEnds ends the execution of the start of the process. One that is replayed answers to the end.
 func (r *Recorder) bootEnds() {
+	if r.boot.mode != ModeRecord {
+		return
+	}
 	r.boot.mu.Lock()
 	defer r.boot.mu.Unlock()
 	if !r.boot.ended {
@@ -222,6 +231,9 @@ func (r *Recorder) bootEnds() {
 func (r *Recorder) ended(x *Execution) {
 	if x.report != nil {
 		x.report.finish(x.snapshot(x.head.Status))
+		if r.process != nil {
+			r.process.over(x)
+		}
 	}
 	if x.mode == ModeReplay {
 		return

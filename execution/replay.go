@@ -39,16 +39,16 @@ func (s *Stop) Unwrap() error { return ErrStopped }
 // ReplayOptions say how a record is replayed. The zero value replays strictly.
 type ReplayOptions struct {
 	// ReuseReads answers a read that is asked more often than it was recorded from the same checkpoint. Defaults to false.
-	ReuseReads bool
+	ReuseReads bool `json:"reuseReads,omitempty"`
 	// Loose answers reads by a checkpoint of the same shape when none has the same request, and reports it. Defaults to false.
-	Loose bool
+	Loose bool `json:"loose,omitempty"`
 	// Live does operations for real instead of answering or stopping: it is asked for each. Defaults to none.
-	Live func(Operation) bool
+	Live func(Operation) bool `json:"-"`
 	// Validate does reads for real and compares their outcome with the record; AllowEffects does so with writes, too.
-	Validate     bool
-	AllowEffects bool
+	Validate     bool `json:"validate,omitempty"`
+	AllowEffects bool `json:"allowEffects,omitempty"`
 	// Volatile are paths, as "$.body.time", that comparisons leave out, beside those of the record.
-	Volatile []string
+	Volatile []string `json:"volatile,omitempty"`
 }
 
 // BeginReplay begins a replay of a record. Run the code under the context it returns with the recorded input, call SetOutput and
@@ -122,6 +122,11 @@ func (x *Execution) answer(c *Call) {
 var virtual = &record.Checkpoint{State: record.StateDone}
 
 func (x *Execution) stop(c *Call, stop *Stop) {
+	if x.outside {
+		x.rec.process.refused(stop)
+		c.refusal = stop
+		return
+	}
 	if !x.stopped.CompareAndSwap(nil, stop) {
 		stop = x.stopped.Load()
 	}

@@ -26,7 +26,9 @@ type Report struct {
 
 	Operations []OperationReport `json:"operations,omitempty"` // each that was asked for, in order
 	Logs       []LogComparison   `json:"logs,omitempty"`
-	Duration   time.Duration     `json:"duration"` // of the replay or resume, ns
+	Duration   time.Duration     `json:"duration"`             // of the replay or resume, ns
+	Outside    []Operation       `json:"outside,omitempty"`    // that the process did outside of the replay; they were refused
+	Violations []string          `json:"violations,omitempty"` // what went past the recorder and was kept from the network
 }
 
 // OperationReport is what became of one operation.
@@ -301,7 +303,7 @@ func (r *Report) verdict() Outcome {
 		return OutcomeFixed
 	case r.Replayed.Status.Failed() && !sameEnd:
 		return OutcomeFailed
-	case !sameEnd || len(r.Divergences) > 0 || len(r.Output) > 0:
+	case !sameEnd || len(r.Divergences) > 0 || len(r.Output) > 0 || len(r.Violations) > 0:
 		return OutcomeDiverged
 	}
 	return OutcomeSame

@@ -30,15 +30,15 @@ func (r *Refused) Unwrap() error { return ErrRefused }
 type ResumeOptions struct {
 	// From is the number of the first checkpoint that is not answered from the record. Defaults to the first that failed or is in
 	// doubt.
-	From *uint32
+	From *uint32 `json:"from,omitempty"`
 	// Assume settles writes in doubt by number: true means done, false not done. Defaults to none.
-	Assume map[uint32]bool
+	Assume map[uint32]bool `json:"assume,omitempty"`
 	// Probe finds out whether a write in doubt took effect. It returns ErrRefused when it cannot tell. Defaults to none.
-	Probe func(context.Context, *record.Checkpoint) (done bool, err error)
+	Probe func(context.Context, *record.Checkpoint) (done bool, err error) `json:"-"`
 	// FreshReads does reads again, although their result is in the record. Defaults to false.
-	FreshReads bool
+	FreshReads bool `json:"freshReads,omitempty"`
 	// ID of the execution that the resume makes. Defaults to a new one.
-	ID record.ID
+	ID record.ID `json:"id,omitzero"`
 }
 
 // BeginResume begins a resume of a record: what was completed is answered from it, everything else is done. Run the code under
