@@ -320,7 +320,8 @@ func (r *Recorder) Stats() Stats {
 	}
 }
 
-// Close brings away what was kept, until ctx ends. Executions that still run are recorded no more.
+// Close brings away what was kept: to the folder of the recorder in any case, to the server until ctx ends. What the server has not
+// got by then it gets from the next process with the same folder. Executions that still run are recorded no more.
 func (r *Recorder) Close(ctx context.Context) error {
 	if r == nil {
 		return nil
@@ -333,12 +334,6 @@ func (r *Recorder) Close(ctx context.Context) error {
 	r.closed = true
 	close(r.queue)
 	r.mu.Unlock()
-	done := make(chan struct{})
-	go func() { r.worker.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	r.worker.Wait()
 	return r.store.close(ctx)
 }
