@@ -54,6 +54,20 @@ func TestEachProcedureNeedsItsRight(t *testing.T) {
 		fluxv1connect.TrackingServiceGetConsumerProcedure:   reader | all,
 		fluxv1connect.TrackingServiceListConsumersProcedure: reader | all,
 		fluxv1connect.AdminServiceInfoProcedure:             all,
+
+		fluxv1connect.ExecutionServiceRecordExecutionsProcedure:      writer | all,
+		fluxv1connect.ExecutionServiceGetExecutionProcedure:          reader | all,
+		fluxv1connect.ExecutionServiceListExecutionsProcedure:        reader | all,
+		fluxv1connect.ExecutionServiceDeleteExecutionsProcedure:      admin | all,
+		fluxv1connect.ExecutionServicePinExecutionProcedure:          writer | all,
+		fluxv1connect.ExecutionServiceListIssuesProcedure:            reader | all,
+		fluxv1connect.ExecutionServiceGetIssueProcedure:              reader | all,
+		fluxv1connect.ExecutionServiceResolveIssueProcedure:          writer | all,
+		fluxv1connect.ExecutionServiceGetExecutionRetentionProcedure: reader | all,
+		fluxv1connect.ExecutionServiceSetExecutionRetentionProcedure: admin | all,
+		fluxv1connect.ExecutionServiceAcquireLeaseProcedure:          writer | all,
+		fluxv1connect.ExecutionServiceRenewLeaseProcedure:            writer | all,
+		fluxv1connect.ExecutionServiceReleaseLeaseProcedure:          writer | all,
 	} {
 		for token, bit := range map[string]int{readToken: reader, writeToken: writer, adminToken: admin, allToken: all} {
 			status, answer := post(t, s, procedure, `{}`, "Authorization", "Bearer "+token)

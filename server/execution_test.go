@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
+	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/server"
 )
@@ -281,6 +284,25 @@ func TestTailRefusesNonsense(t *testing.T) {
 	}
 }
 
+func TestNamespacesDoNotSeeEachOthersExecutions(t *testing.T) {
+	t.Parallel()
+	s := start(t, server.Config{})
+	x := charge(0xa1, record.StatusError)
+	body := fmt.Sprintf(`{"executions":[%q]}`, base64.StdEncoding.EncodeToString(record.Append(nil, x)))
+	mustPost(t, s, fluxv1connect.ExecutionServiceRecordExecutionsProcedure, body, "Flux-Namespace", "one")
+	for ns, want := range map[string]int{"one": 1, "two": 0, "": 0} {
+		list := mustPost(t, s, fluxv1connect.ExecutionServiceListExecutionsProcedure, `{}`, "Flux-Namespace", ns)
+		issues := mustPost(t, s, fluxv1connect.ExecutionServiceListIssuesProcedure, `{}`, "Flux-Namespace", ns)
+		executions, _ := list["executions"].([]any)
+		found, _ := issues["issues"].([]any)
+		if len(executions) != want || len(found) != want {
+			t.Errorf("namespace %q has %v and %v, want %d of each", ns, list, issues, want)
+		}
+	}
+	status, answer := post(t, s, fluxv1connect.ExecutionServiceGetExecutionProcedure, `{"id":"a100"}`, "Flux-Namespace", "two")
+	wantJSONError(t, status, answer, http.StatusNotFound, "not_found")
+}
+
 // TestJanitorExpiresExecutions lets a day pass.
 func TestJanitorExpiresExecutions(t *testing.T) {
 	t.Parallel()
@@ -296,4 +318,51 @@ func TestJanitorExpiresExecutions(t *testing.T) {
 		list, err := c.ListExecutions(t.Context(), connect.NewRequest(&fluxv1.ListExecutionsRequest{}))
 		return err == nil && len(list.Msg.GetExecutions()) == 1 && list.Msg.GetExecutions()[0].GetPinned()
 	})
+}
+
+// TestWhatAServiceRecordsIsFound runs a service with a recorder, and finds its failure, and the start of its process, by what
+// people know of it.
+func TestWhatAServiceRecordsIsFound(t *testing.T) {
+	t.Parallel()
+	s := start(t, server.Config{})
+	recorder, err := execution.Connect(execution.Config{Service: "payments", URL: s.URL(), Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := httptest.NewServer(recorder.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil { // what nobody reads is not recorded
+			t.Error(err)
+		}
+		http.Error(w, "no funds", http.StatusInternalServerError)
+	})))
+	defer service.Close()
+	body := `{"orderId":1009,"card":"4111"}`
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, service.URL+"/charges/7?dry=1", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if err := recorder.Close(t.Context()); err != nil { // which waits until the server has it all
+		t.Fatal(err)
+	}
+	c := executionClient(t, s)
+	for _, filter := range []*fluxv1.ExecutionFilter{
+		{Failed: true}, {Path: "/charges"}, {Method: "POST", Status: "error"}, {Where: []string{"req.body.orderId=1009"}}, {Text: "1009"},
+		{Where: []string{"trigger.query~dry"}},
+	} {
+		list, err := c.ListExecutions(t.Context(), connect.NewRequest(&fluxv1.ListExecutionsRequest{Filter: filter}))
+		if err != nil || len(list.Msg.GetExecutions()) != 1 || list.Msg.GetExecutions()[0].GetHttpStatus() != 500 {
+			t.Errorf("%v finds %v (%v)", filter, list, err)
+			continue
+		}
+		id := list.Msg.GetExecutions()[0].GetId()
+		found, err := c.GetExecution(t.Context(), connect.NewRequest(&fluxv1.GetExecutionRequest{Id: id[:8], Boot: true}))
+		if err != nil || len(found.Msg.GetExecution()) == 0 || len(found.Msg.GetBoot()) == 0 {
+			t.Errorf("%s is %v (%v), want it with the start of its process", id, found.Msg.GetSummary(), err)
+		}
+	}
 }
