@@ -351,7 +351,11 @@ func TestWhatAServiceRecordsIsFound(t *testing.T) {
 	}
 	c := executionClient(t, s)
 	for _, filter := range []*fluxv1.ExecutionFilter{
-		{Failed: true}, {Path: "/charges"}, {Method: "POST", Status: "error"}, {Where: []string{"req.body.orderId=1009"}}, {Text: "1009"},
+		{Failed: true},
+		{Path: "/charges"},
+		{Method: "POST", Status: "error"},
+		{Where: []string{"req.body.orderId=1009"}},
+		{Text: "1009"},
 		{Where: []string{"trigger.query~dry"}},
 	} {
 		list, err := c.ListExecutions(t.Context(), connect.NewRequest(&fluxv1.ListExecutionsRequest{Filter: filter}))
