@@ -7,7 +7,7 @@ CRASH_CUTS ?= 1000
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race crash fuzz bench lint generate generated check conformance-java
+.PHONY: help build demo demo-recording test race crash fuzz bench lint generate generated check conformance-java
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,10 @@ build: ## build the flux binary into bin/
 
 demo: ## run a whole system on 20,000 real flights
 	$(GO) run ./cmd/flux demo
+
+demo-recording: ## fail, explain, replay, resume: a payments service with PostgreSQL and Redis; also as built by flux go
+	$(GO) run ./examples/payments/demo
+	$(GO) run ./examples/payments/demo -instrumented
 
 test: ## run all tests
 	$(GO) test -timeout 10m ./...
