@@ -74,6 +74,9 @@ func (m *matcher) matchUnit(unit, lane string, op Op, hash record.Hash) (cp *rec
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s, level := m.sameRequest(unit, lane, op, hash); s != nil {
+		if op.Effect == record.EffectNone {
+			level = LevelExact // where it stands says nothing: see unused
+		}
 		return m.use(lane, s, level), level, nil
 	}
 	for _, s := range m.byShape[shape{op.Boundary, op.Target, op.Shape}] {

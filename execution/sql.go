@@ -35,7 +35,7 @@ func (r *Recorder) Connector(c driver.Connector) driver.Connector { return r.Con
 
 // ConnectorWith is Connector with options, nil for none.
 func (r *Recorder) ConnectorWith(c driver.Connector, opts *SQLOptions) driver.Connector {
-	if r == nil {
+	if _, ok := c.(*sqlConnector); ok || r == nil {
 		return c
 	}
 	if opts == nil {

@@ -90,7 +90,12 @@ func (c *sqlConn) enter(ctx context.Context) {
 
 // records says whether an operation of the context belongs to an execution, and counts it when it does not.
 func (r *Recorder) records(ctx context.Context) bool {
-	if laneOf(ctx) != nil || r.boot.rootLane() != nil {
+	switch {
+	case laneOf(ctx) != nil:
+		return true
+	case isUnrecorded(ctx):
+		return false
+	case r.Booting():
 		return true
 	}
 	r.strays.Add(1)

@@ -34,7 +34,7 @@ func (c *sqlConn) mark() error {
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
 // ProbeMarker returns a function for ResumeOptions.Probe that looks in MarkerTable whether a transaction of an execution was
-// committed. It refuses other operations. Give it a database that is not recorded.
+// committed. It refuses other operations.
 func ProbeMarker(db *sql.DB, of record.ID) func(context.Context, *record.Checkpoint) (bool, error) {
 	return func(ctx context.Context, cp *record.Checkpoint) (bool, error) {
 		if cp.Boundary != boundarySQL || cp.Transaction == "" {
@@ -42,7 +42,7 @@ func ProbeMarker(db *sql.DB, of record.ID) func(context.Context, *record.Checkpo
 		}
 		var n int
 		query := fmt.Sprintf("SELECT count(*) FROM flux_effects WHERE execution = %s AND operation = %s", quote(of.String()), quote(cp.Transaction))
-		err := db.QueryRowContext(ctx, query).Scan(&n)
+		err := db.QueryRowContext(Unrecorded(ctx), query).Scan(&n)
 		return n > 0, err
 	}
 }

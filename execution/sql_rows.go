@@ -68,12 +68,9 @@ func (r *sqlRows) keep(row []driver.Value) {
 		return
 	}
 	size := rowSize(row)
-	if x := r.call.x; r.size+size > x.rec.config.Limits.BodyBytes || !x.reserve(size) {
+	if x := r.call.Execution(); r.size+size > x.BodyLimit() || !x.Reserve(size) {
 		set.truncated = true
-		x.update(func() {
-			x.dropped.Bytes += size
-			x.partial("a result of SQL is shortened")
-		})
+		x.Shortened("a result of SQL", size)
 		return
 	}
 	if set.values == nil {

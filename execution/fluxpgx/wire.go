@@ -1,0 +1,258 @@
+package fluxpgx
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// errMixed is returned when a connection of a replay is used outside it.
+var errMixed = errors.New("a connection of a replay is used outside it, or a real one in a replay")
+
+// A wire is a connection as pgx sees it. It reads both directions as they pass, or answers itself. Reads and writes may happen at
+// the same time, as they do in a COPY.
+type wire struct {
+	net.Conn // to the server, nil for a virtual one
+	a        *adapter
+	virtual  bool
+	chunk    []byte // that the only reader reads into
+
+	mu       sync.Mutex
+	changed  *sync.Cond // something came for a reader of a virtual connection
+	deadline time.Time  // of reads from a virtual connection
+	timer    *time.Timer
+	closed   bool
+	err      error // that reads return after what is left
+
+	ctx        context.Context // under which messages are sent
+	started    bool            // start-up is over
+	parameters map[string]string
+	refusal    *pgconn.PgError // with which a replayed start-up ends
+
+	in   []byte // from the client, an unfinished message
+	back []byte // from the server, an unfinished message
+	out  []byte // for the client
+
+	session
+}
+
+func newWire(ctx context.Context, a *adapter, conn net.Conn) *wire {
+	w := &wire{Conn: conn, a: a, ctx: ctx, chunk: make([]byte, 16<<10), parameters: make(map[string]string)}
+	w.changed = sync.NewCond(&w.mu)
+	w.statements, w.portals = make(map[string]*statement), make(map[string]*portal)
+	return w
+}
+
+// bind tells the connection under which context the next messages are sent. It works on nil.
+func (w *wire) bind(ctx context.Context) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx = ctx
+	w.bringSetup()
+}
+
+func (w *wire) serverParameters() map[string]string {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return map[string]string{"server_version": w.parameters["server_version"], "TimeZone": w.parameters["TimeZone"]}
+}
+
+// Write implements net.Conn for messages of the client.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	forward, err := w.fromClient(p)
+	w.mu.Unlock()
+	if err != nil || w.virtual {
+		return len(p), err
+	}
+	if _, err = w.Conn.Write(forward); err != nil {
+		w.mu.Lock()
+		w.broke(err)
+		w.mu.Unlock()
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// fromClient takes messages of the client and returns what the server is to get: all of it, but for statements that a resume
+// answers.
+func (w *wire) fromClient(p []byte) (forward []byte, err error) {
+	if replays(w.ctx) != w.virtual {
+		return nil, errMixed
+	}
+	if !w.started {
+		if w.virtual {
+			w.startUp(p)
+		}
+		return p, nil
+	}
+	whole := len(w.in) == 0
+	data := p
+	if !whole {
+		data = append(w.in, p...)
+	}
+	w.expectPipeline(data)
+	rest, all := data, true
+	for len(rest) >= 5 {
+		n := messageLength(rest)
+		if n > len(rest) {
+			break
+		}
+		pass := w.clientMessage(rest[0], rest[5:n])
+		if w.refused != nil {
+			return nil, w.refused
+		}
+		if all = all && pass; pass {
+			forward = append(forward, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	w.in = append([]byte(nil), rest...)
+	w.changed.Broadcast()
+	if whole && all && len(rest) == 0 {
+		return p, nil
+	}
+	return forward, nil
+}
+
+// messageLength returns the length of a message with its type and its length.
+func messageLength(data []byte) int {
+	return 1 + max(4, int(binary.BigEndian.Uint32(data[1:])))
+}
+
+// Read implements net.Conn for messages to the client.
+func (w *wire) Read(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		switch {
+		case len(w.out) > 0:
+			n := copy(p, w.out)
+			if w.out = w.out[n:]; len(w.out) == 0 {
+				w.out = nil
+			}
+			return n, nil
+		case w.err != nil:
+			return 0, w.err
+		case !w.virtual:
+			if err := w.fill(); err != nil && len(w.out) == 0 {
+				return 0, err
+			}
+		case w.closed:
+			return 0, net.ErrClosed
+		case !w.deadline.IsZero() && !time.Now().Before(w.deadline):
+			return 0, os.ErrDeadlineExceeded
+		case !w.notify():
+			w.changed.Wait()
+		}
+	}
+}
+
+// fill reads from the server. The lock is not held meanwhile.
+func (w *wire) fill() error {
+	w.mu.Unlock()
+	n, err := w.Conn.Read(w.chunk)
+	w.mu.Lock()
+	w.fromServer(w.chunk[:n])
+	if err != nil {
+		w.broke(err)
+	}
+	return err
+}
+
+// fromServer takes messages of the server and hands them on.
+func (w *wire) fromServer(data []byte) {
+	if len(w.back) > 0 {
+		data = append(w.back, data...)
+	}
+	for len(data) >= 5 {
+		n := messageLength(data)
+		if n > len(data) {
+			break
+		}
+		w.serverMessage(data[0], data[:n])
+		data = data[n:]
+	}
+	w.back = append(w.back[:0:0], data...)
+}
+
+// SetDeadline implements net.Conn.
+func (w *wire) SetDeadline(t time.Time) error {
+	if !w.virtual {
+		return w.Conn.SetDeadline(t)
+	}
+	return w.SetReadDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (w *wire) SetReadDeadline(t time.Time) error {
+	if !w.virtual {
+		return w.Conn.SetReadDeadline(t)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deadline = t
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if !t.IsZero() {
+		w.timer = time.AfterFunc(time.Until(t), w.wake)
+	}
+	w.changed.Broadcast()
+	return nil
+}
+
+func (w *wire) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changed.Broadcast()
+}
+
+// SetWriteDeadline implements net.Conn.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if !w.virtual {
+		return w.Conn.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+// Close implements net.Conn.
+func (w *wire) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	w.broke(net.ErrClosed)
+	w.changed.Broadcast()
+	w.mu.Unlock()
+	if w.virtual {
+		return nil
+	}
+	return w.Conn.Close()
+}
+
+// LocalAddr implements net.Conn.
+func (w *wire) LocalAddr() net.Addr { return w.address(net.Conn.LocalAddr) }
+
+// RemoteAddr implements net.Conn.
+func (w *wire) RemoteAddr() net.Addr { return w.address(net.Conn.RemoteAddr) }
+
+// virtualAddress is where virtual connections seem to go. Requests to cancel are dialed there.
+const virtualAddress = "flux-replay"
+
+func (w *wire) address(of func(net.Conn) net.Addr) net.Addr {
+	if w.virtual {
+		return &net.UnixAddr{Name: virtualAddress, Net: "unix"}
+	}
+	return of(w.Conn)
+}

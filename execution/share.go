@@ -1,0 +1,21 @@
+package execution
+
+// Reserve takes n bytes of the memory for bodies, for adapters that keep what passes by. It returns false when there are not so
+// many left, and when nothing is recorded.
+func (x *Execution) Reserve(n int) bool { return x != nil && x.reserve(n) }
+
+// BodyLimit returns how many bytes of each body, or of each result, are kept.
+func (x *Execution) BodyLimit() int {
+	if x == nil {
+		return 0
+	}
+	return x.rec.config.Limits.BodyBytes
+}
+
+// Shortened notes that bytes of a body or of a result are not in the record, so that it can be replayed only in part.
+func (x *Execution) Shortened(what string, bytes int) {
+	x.update(func() {
+		x.dropped.Bytes += bytes
+		x.partial(what + " is shortened")
+	})
+}
