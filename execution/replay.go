@@ -44,6 +44,9 @@ type ReplayOptions struct {
 	Loose bool `json:"loose,omitempty"`
 	// Live does operations for real instead of answering or stopping: it is asked for each. Defaults to none.
 	Live func(Operation) bool `json:"-"`
+	// Missing does an operation for real that the record does not have, instead of stopping: it is asked for each. Defaults to
+	// none.
+	Missing func(Operation) bool `json:"-"`
 	// Validate does reads for real and compares their outcome with the record; AllowEffects does so with writes, too.
 	Validate     bool `json:"validate,omitempty"`
 	AllowEffects bool `json:"allowEffects,omitempty"`
@@ -114,8 +117,19 @@ func (x *Execution) answer(c *Call) {
 	case c.op.Effect == record.EffectNone:
 		c.recorded = virtual
 	default:
-		x.stop(c, &Stop{c.operation(), near})
+		x.missing(c, near)
 	}
+}
+
+// missing decides about a call that the record does not have.
+func (x *Execution) missing(c *Call, near *record.Checkpoint) {
+	op := c.operation()
+	if ask := x.report.opts.Missing; ask != nil && ask(op) {
+		c.from = record.ProvenanceLive
+		x.report.add(Divergence{Kind: DivergenceExtraCall, Operation: &op})
+		return
+	}
+	x.stop(c, &Stop{op, near})
 }
 
 // virtual answers operations without effect that the record does not have, such as waiting: they succeed at once.

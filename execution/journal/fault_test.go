@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -309,7 +308,7 @@ func stateOf(x *record.Execution, number uint32) record.State {
 		return ""
 	}
 	for _, cp := range x.Checkpoints {
-		if cp.Shape == strconv.Itoa(int(number)) {
+		if cp.Number == number {
 			return cp.State
 		}
 	}

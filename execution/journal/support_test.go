@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -233,9 +232,8 @@ func execution(number byte, status record.Status) *record.Execution {
 	}
 }
 
-// write returns the checkpoint of a write that keeps its number as shape: recovery numbers anew.
 func write(number uint32, state record.State) *record.Checkpoint {
-	return &record.Checkpoint{Number: number, Boundary: "http", Shape: strconv.Itoa(int(number)), Effect: record.EffectWrite, State: state, Start: 5, Duration: 7}
+	return &record.Checkpoint{Number: number, Boundary: "http", Effect: record.EffectWrite, State: state, Start: 5, Duration: 7}
 }
 
 func folders(t testing.TB, dir string) []string {
