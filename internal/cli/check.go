@@ -10,7 +10,7 @@ import (
 )
 
 func checkCommand(p *program) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "check DIR",
 		Short: "Verify a store, without writing to it",
 		Long: "Verify the store in a directory, which no server may have open: that everything in it can be read, and that its parts fit " +
@@ -20,6 +20,8 @@ func checkCommand(p *program) *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE:    p.run(func(ctx context.Context, args []string) error { return p.check(ctx, args[0]) }),
 	}
+	cmd.AddCommand(checkCodeCommand(p))
+	return cmd
 }
 
 const checkNote = `With --json, one document: {"dir","sound","logs","messages","keys","bytes","found","problems"}, where "found" is the ` +

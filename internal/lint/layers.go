@@ -33,7 +33,7 @@ var layers = []layer{
 		"internal/webgateway/...", "internal/dashboard/...",
 	}},
 	{"server", []string{"server/..."}},
-	{"analysis", []string{"internal/why/...", "internal/tracediff/..."}}, // of records, without any server
+	{"analysis", []string{"internal/why/...", "internal/tracediff/...", "internal/blindspot/..."}}, // of records and programs, without any server
 	{"cli", []string{"internal/cli/..."}},
 	{"main", []string{"cmd/..."}},
 	{"aside", []string{ // programs and tests that use the whole product, and the tools of this repository
