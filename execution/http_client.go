@@ -95,7 +95,7 @@ func closeBody(body io.Closer) {
 
 // send does a call and records what comes of it.
 func (t *transport) send(call *Call, req *http.Request, out *outbound) (*http.Response, error) {
-	sent := req.Clone(req.Context())
+	sent := req.Clone(Unrecorded(req.Context())) // there may be another transport of ours behind next
 	sent.Body = out.body
 	if t.rec.config.Propagate(req.URL.Host) {
 		call.propagate(sent.Header)

@@ -19,7 +19,7 @@ func (r *Recorder) Handler(next slog.Handler) slog.Handler {
 	if next == nil {
 		next = slog.Default().Handler()
 	}
-	if r == nil {
+	if _, ok := next.(*logHandler); ok || r == nil {
 		return next
 	}
 	return &logHandler{next: next}
@@ -35,6 +35,9 @@ type logScope struct {
 	group string // "" for attributes
 	attrs []slog.Attr
 }
+
+// Unwrap returns the handler that gets every line.
+func (h *logHandler) Unwrap() slog.Handler { return h.next }
 
 // Enabled implements slog.Handler.
 func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {

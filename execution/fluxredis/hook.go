@@ -30,6 +30,9 @@ type Options struct {
 // Instrument makes a client record what executions do with it, and answer replays from their record. A nil recorder is allowed.
 // Call it once, before the client is used.
 func Instrument(rec *execution.Recorder, client redis.UniversalClient, opts *Options) {
+	if c, ok := client.(*redis.Client); ok && c.Options().Addr == memoryAddress {
+		return
+	}
 	h := &hook{rec: rec}
 	if opts != nil {
 		h.target, h.strict = opts.Target, opts.Strict

@@ -18,13 +18,16 @@ type parser struct {
 	conn   *memoryConn
 }
 
+// memoryAddress is the address of the clients of parsers, which are not to be instrumented, whoever sees them.
+const memoryAddress = "replies in memory"
+
 // parsers are reused: making one costs twenty times as much as filling a command.
 var parsers = sync.Pool{New: func() any { return newParser() }}
 
 func newParser() *parser {
 	p := &parser{conn: &memoryConn{}}
 	p.client = redis.NewClient(&redis.Options{
-		Addr: "replies in memory", Protocol: 2, PoolSize: 1, MaxRetries: -1, DisableIdentity: true,
+		Addr: memoryAddress, Protocol: 2, PoolSize: 1, MaxRetries: -1, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return p.conn, nil },
 	})
