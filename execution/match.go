@@ -138,7 +138,7 @@ func (m *matcher) place(lane string, cp *record.Checkpoint) Level {
 
 func (m *matcher) use(lane string, s *slot, level Level) *record.Checkpoint {
 	s.used = true
-	if last := m.latest[lane]; level != LevelRepeat && (last == nil || s.cp.Number > last.Number) {
+	if last := m.latest[lane]; level != LevelRepeat && s.cp.Effect != record.EffectNone && (last == nil || s.cp.Number > last.Number) {
 		m.latest[lane] = s.cp
 	}
 	return s.cp

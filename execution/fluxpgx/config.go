@@ -35,12 +35,6 @@ func PoolConfig(rec *execution.Recorder, config *pgxpool.Config) *pgxpool.Config
 	out.BeforeConnect = a.beforeConnect(config.BeforeConnect)
 	out.AfterConnect = a.afterConnect(config.AfterConnect)
 	out.PrepareConn = prepareConn(config)
-	out.AfterRelease = func(conn *pgx.Conn) bool {
-		if w := wireOf(conn); w != nil && w.virtual {
-			return false
-		}
-		return config.AfterRelease == nil || config.AfterRelease(conn)
-	}
 	return out
 }
 
@@ -78,7 +72,7 @@ func (a *adapter) instrument(config *pgx.ConnConfig) *pgx.ConnConfig {
 	out := config.Copy()
 	dial, lookup, after := config.DialFunc, config.LookupFunc, config.AfterNetConnect
 	out.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if replays(ctx) || address == virtualAddress {
+		if replays(ctx) || address == virtualAddress.String() {
 			return a.dialVirtual(ctx)
 		}
 		conn, err := dial(ctx, network, address)
@@ -135,7 +129,8 @@ func (a *adapter) afterConnect(next func(context.Context, *pgx.Conn) error) func
 	}
 }
 
-// prepareConn keeps connections of replays apart from real ones, and tells a connection which execution acquired it.
+// prepareConn keeps connections of replays apart from real ones, and tells a connection which execution acquired it. In a replay
+// each acquisition connects anew, so that an attempt that failed when it was recorded comes in its turn.
 func prepareConn(config *pgxpool.Config) func(context.Context, *pgx.Conn) (bool, error) {
 	next := config.PrepareConn
 	//lint:ignore SA1019 programs still set it
@@ -144,7 +139,7 @@ func prepareConn(config *pgxpool.Config) func(context.Context, *pgx.Conn) (bool,
 	}
 	return func(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		w := wireOf(conn)
-		if w != nil && w.virtual != replays(ctx) {
+		if w != nil && (w.virtual != replays(ctx) || w.virtual && w.used) {
 			return false, nil
 		}
 		w.bind(ctx)

@@ -21,6 +21,7 @@ type wire struct {
 	net.Conn // to the server, nil for a virtual one
 	a        *adapter
 	virtual  bool
+	used     bool   // by an execution
 	chunk    []byte // that the only reader reads into
 
 	mu       sync.Mutex
@@ -56,7 +57,7 @@ func (w *wire) bind(ctx context.Context) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ctx = ctx
+	w.ctx, w.used = ctx, w.used || !isSetup(ctx)
 	w.bringSetup()
 }
 
@@ -247,12 +248,13 @@ func (w *wire) LocalAddr() net.Addr { return w.address(net.Conn.LocalAddr) }
 // RemoteAddr implements net.Conn.
 func (w *wire) RemoteAddr() net.Addr { return w.address(net.Conn.RemoteAddr) }
 
-// virtualAddress is where virtual connections seem to go. Requests to cancel are dialed there.
-const virtualAddress = "flux-replay"
+// virtualAddress is where virtual connections seem to go: one for documentation, which nothing has. pgx dials it for requests to
+// cancel.
+var virtualAddress = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5432}
 
 func (w *wire) address(of func(net.Conn) net.Addr) net.Addr {
 	if w.virtual {
-		return &net.UnixAddr{Name: virtualAddress, Net: "unix"}
+		return virtualAddress
 	}
 	return of(w.Conn)
 }
