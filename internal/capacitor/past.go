@@ -47,12 +47,15 @@ const (
 	resendTime = time.Minute
 	// maxTailMilli is how far back a tail goes, from its last message.
 	maxTailMilli = 1 << 15
-	// minTailMilli is how far it goes at least, however many messages that are.
+	// minTailMilli is how far it goes at least, unless that is more than shortTail.
 	minTailMilli = maxTailMilli >> 9
 )
 
-// maxTail bounds a tail that is longer than minTailMilli.
-var maxTail = messagelog.Limit{Messages: maxHistory, Bytes: 64 << 20}
+// maxTail bounds a tail that is longer than minTailMilli, shortTail one that is not.
+var (
+	maxTail   = messagelog.Limit{Messages: maxHistory, Bytes: 64 << 20}
+	shortTail = messagelog.Limit{Messages: 1 << 20, Bytes: 256 << 20}
+)
 
 // newPast notes where logs end. It has to be called before anybody can append to them.
 func newPast(e *engine.Engine, logs *messagelog.Logs) (*past, error) {
@@ -114,7 +117,7 @@ func (p *past) read(at place, last message.Index) map[uint64]struct{} {
 	for milli := int64(maxTailMilli); ; milli >>= 3 {
 		limit := maxTail
 		if milli <= minTailMilli {
-			limit = messagelog.Limit{Messages: 1<<31 - 1, Bytes: 1<<31 - 1}
+			limit = shortTail
 		}
 		entries, err := p.logs.Read(at.namespace, at.log, message.IndexAtMilli(max(last.Milli()-milli, 0))-1, limit)
 		if err != nil || len(entries) == 0 {
@@ -124,7 +127,7 @@ func (p *past) read(at place, last message.Index) map[uint64]struct{} {
 			return printsOf(entries)
 		}
 		if milli <= minTailMilli {
-			return nil // longer than two gigabytes
+			return nil // too much to know, as when the clock went back
 		}
 	}
 }
