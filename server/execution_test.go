@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -234,6 +235,28 @@ func TestTailGoesOnAfterTheServerWasAway(t *testing.T) {
 		if n := last[id]; n == 0 || n > 1 && id != 5 { // 5 ran when it was seen first
 			t.Errorf("%d was seen %d times: %v", id, n, seen)
 		}
+	}
+}
+
+// TestTailSaysAtOnceWhereToGoOn breaks a tail that has seen nothing: what comes meanwhile is not lost.
+func TestTailSaysAtOnceWhereToGoOn(t *testing.T) {
+	t.Parallel()
+	c := executionClient(t, start(t, server.Config{}))
+	recordAll(t, c, charge(1, record.StatusOK))
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := c.TailExecutions(ctx, connect.NewRequest(&fluxv1.TailExecutionsRequest{}))
+	if err != nil || !stream.Receive() || len(stream.Msg().GetExecutions()) > 0 {
+		t.Fatalf("the first response is %v (%v, %v)", stream.Msg(), err, stream.Err())
+	}
+	after := stream.Msg().GetAfter()
+	cancel()
+	recordAll(t, c, charge(2, record.StatusOK))
+	if stream, err = c.TailExecutions(t.Context(), connect.NewRequest(&fluxv1.TailExecutionsRequest{After: &after})); err != nil {
+		t.Fatal(err)
+	}
+	var seen []byte
+	if readTail(t, stream, &seen, 1); seen[0] != 2 {
+		t.Errorf("seen is %v, want what came after the tail broke", seen)
 	}
 }
 

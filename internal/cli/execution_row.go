@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
@@ -161,8 +162,19 @@ func (s *screen) statusColumn(x *fluxv1.ExecutionSummary) string {
 	return s.green(fit("✓ "+text, statusWidth))
 }
 
+// plain is text from outside as a terminal may have it: what would control it is shown as a dot.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return '·'
+		}
+		return r
+	}, text)
+}
+
 // fit makes text exactly as wide as a column.
 func fit(text string, width int) string {
+	text = plain(text)
 	n := utf8.RuneCountInString(text)
 	if n <= width {
 		return text + strings.Repeat(" ", width-n)

@@ -123,5 +123,5 @@ func (p *program) tellDeleted(x *fluxv1.ExecutionSummary, deleted, dryRun bool) 
 	if !deleted {
 		verb = "Left"
 	}
-	return p.out.printf("%s %s, %s %s of %s.\n", verb, shortID(x.GetId()), method, path, milli(x.GetStart()))
+	return p.out.printf("%s %s, %s %s of %s.\n", verb, shortID(x.GetId()), plain(method), plain(path), milli(x.GetStart()))
 }

@@ -116,7 +116,7 @@ func (p *program) listIssues(ctx context.Context, o issueOptions) error {
 					return err
 				}
 			}
-			rows.add(shortID(i.GetFingerprint()), i.GetStatus(), count(i.GetCount()), milli(i.GetLastSeen()), i.GetTitle())
+			rows.add(shortID(i.GetFingerprint()), i.GetStatus(), count(i.GetCount()), milli(i.GetLastSeen()), plain(i.GetTitle()))
 		}
 		request.Cursor = answer.Msg.GetCursor()
 		more = request.Cursor != ""
@@ -167,7 +167,7 @@ func (p *program) showIssue(ctx context.Context, fingerprint string) error {
 
 func (p *program) writeIssue(i *fluxv1.Issue) error {
 	out := p.out
-	if err := out.printf("%s  %s\n%s\n", out.bold(i.GetTitle()), out.issueStatus(i.GetStatus()), out.dim(i.GetFingerprint())); err != nil {
+	if err := out.printf("%s  %s\n%s\n", out.bold(plain(i.GetTitle())), out.issueStatus(i.GetStatus()), out.dim(i.GetFingerprint())); err != nil {
 		return err
 	}
 	rows := [][2]string{
@@ -185,7 +185,7 @@ func (p *program) writeIssue(i *fluxv1.Issue) error {
 		if row[1] == "" {
 			continue
 		}
-		if err := out.printf("  %s  %s\n", out.dim(fit(row[0], len("resolved"))), row[1]); err != nil {
+		if err := out.printf("  %s  %s\n", out.dim(fit(row[0], len("resolved"))), plain(row[1])); err != nil {
 			return err
 		}
 	}
@@ -230,5 +230,5 @@ func (p *program) resolveIssue(ctx context.Context, fingerprint string, reopen b
 	if p.json {
 		return p.out.printJSON(showIssue(i))
 	}
-	return p.out.printf("Issue %s is %s: %s\n", shortID(i.GetFingerprint()), p.out.issueStatus(i.GetStatus()), i.GetTitle())
+	return p.out.printf("Issue %s is %s: %s\n", shortID(i.GetFingerprint()), p.out.issueStatus(i.GetStatus()), plain(i.GetTitle()))
 }

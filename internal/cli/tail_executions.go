@@ -86,5 +86,5 @@ func (t *executionTail) write(x *fluxv1.ExecutionSummary) error {
 	if err := out.printf("%s\n", out.executionLine(x)); err != nil || x.GetError() == "" || !x.GetFailed() {
 		return err
 	}
-	return out.printf("  %s %s\n", out.dim("└"), out.red(x.GetError()))
+	return out.printf("  %s %s\n", out.dim("└"), out.red(plain(x.GetError())))
 }

@@ -68,8 +68,8 @@ func (s executionService) TailExecutions(
 	}
 	ctx, cancel := s.untilClosing(ctx)
 	defer cancel()
-	// Headers tell the client that nothing is missed from now on.
-	if err := stream.Send(nil); err != nil {
+	// The first response tells the client where to go on, whatever happens next.
+	if err := stream.Send(&fluxv1.TailExecutionsResponse{After: int64(after)}); err != nil {
 		return err
 	}
 	for {

@@ -1126,6 +1126,7 @@ func (x *TailExecutionsRequest) GetBacklog() int32 {
 	return 0
 }
 
+// TailExecutionsResponse is some of the executions. The first one has none and tells where the stream begins.
 type TailExecutionsResponse struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Executions []*ExecutionSummary    `protobuf:"bytes,1,rep,name=executions,proto3" json:"executions,omitempty"`
