@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/flux-go/flux/execution/record"
@@ -132,7 +133,11 @@ func summaryOf(h *history, segment []byte) expectation {
 	for _, x := range h.unfinished() {
 		states := make(map[uint32]record.State)
 		for _, cp := range x.Checkpoints {
-			states[cp.Number] = cp.State
+			number, err := strconv.Atoi(cp.Shape)
+			if err != nil {
+				panic(err)
+			}
+			states[uint32(number)] = cp.State
 		}
 		got.open[x.ID] = states
 	}

@@ -3,7 +3,7 @@
 //
 // It has two uses. As a spool it takes executions that ended ([Journal.Append]) and gives them, oldest first, to who uploads
 // them ([Journal.Next], [Journal.Acknowledge]). As a write-ahead journal it takes the steps of an execution that must be
-// resumable ([Journal.Begin], [Journal.Intent], [Journal.Outcome], [Journal.End]). Both go into the same files:
+// resumable ([Journal.Begin], [Journal.Progress], [Journal.Intent], [Journal.Outcome], [Journal.End]). Both go into the same files:
 //
 //	Append ──┐                        ┌─► write ─► sync, if anyone waits for it ─► Intent, End return
 //	Intent ──┼─► frames in memory ─► writer

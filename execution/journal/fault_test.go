@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -308,7 +309,7 @@ func stateOf(x *record.Execution, number uint32) record.State {
 		return ""
 	}
 	for _, cp := range x.Checkpoints {
-		if cp.Number == number {
+		if cp.Shape == strconv.Itoa(int(number)) {
 			return cp.State
 		}
 	}

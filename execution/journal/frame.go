@@ -58,6 +58,7 @@ const (
 	kindAcknowledge                 // number of a segment and offset in it: executions up to there are at the server
 	kindClosed                      // nothing: the process closed the journal
 	kindLost                        // nothing: frames before this one may be missing, because the disk failed
+	kindProgress                    // id, then an execution with what its sources gave and what it said since the one before
 	afterKinds
 )
 
@@ -111,7 +112,11 @@ func appendFrame(dst []byte, k kind, id record.ID, payload []byte) []byte {
 }
 
 func (k kind) hasID() bool {
-	return k == kindBegin || k == kindIntent || k == kindOutcome || k == kindEnd
+	switch k {
+	case kindBegin, kindIntent, kindOutcome, kindEnd, kindProgress:
+		return true
+	}
+	return false
 }
 
 // parsedFrame is a frame that was found sound.

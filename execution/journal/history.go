@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sort"
+	"time"
 
 	"github.com/flux-go/flux/execution/record"
 )
@@ -28,6 +30,7 @@ type place struct {
 type openExecution struct {
 	begun       *record.Execution // nil when its begin is missing
 	checkpoints map[uint32]record.Checkpoint
+	progress    map[time.Duration]*record.Execution // by how long the execution had run
 }
 
 func newHistory() *history {
@@ -42,7 +45,7 @@ func (h *history) read(number uint32, data []byte, isLast bool) {
 
 func (h *history) take(segment uint32, f parsedFrame) {
 	switch f.kind {
-	case kindBegin, kindIntent, kindOutcome:
+	case kindBegin, kindIntent, kindOutcome, kindProgress:
 		if !h.over[f.id] {
 			h.takeStep(f)
 		}
@@ -70,13 +73,16 @@ func (h *history) take(segment uint32, f parsedFrame) {
 func (h *history) takeStep(f parsedFrame) {
 	x := h.open[f.id]
 	if x == nil {
-		x = &openExecution{checkpoints: make(map[uint32]record.Checkpoint)}
+		x = &openExecution{checkpoints: make(map[uint32]record.Checkpoint), progress: make(map[time.Duration]*record.Execution)}
 		h.open[f.id] = x
 	}
 	var err error
-	if f.kind == kindBegin {
+	switch f.kind {
+	case kindBegin:
 		x.begun, err = record.Decode(f.payload)
-	} else {
+	case kindProgress:
+		err = x.takeProgress(f)
+	default:
 		err = x.takeCheckpoint(f)
 	}
 	h.isDamaged = h.isDamaged || err != nil
@@ -91,6 +97,14 @@ func (x *openExecution) takeCheckpoint(f parsedFrame) error {
 		x.checkpoints[cp.Number] = *cp
 	}
 	return nil
+}
+
+func (x *openExecution) takeProgress(f parsedFrame) error {
+	p, err := record.Decode(f.payload)
+	if err == nil {
+		x.progress[p.Duration] = p
+	}
+	return err
 }
 
 // unfinished returns the executions that have no end, in the order they started, as they are to be reported.
@@ -129,10 +143,52 @@ func (x *openExecution) report(id record.ID, status record.Status) *record.Execu
 	for _, cp := range out.Checkpoints {
 		out.Duration = max(out.Duration, cp.Start+cp.Duration)
 	}
-	if n := len(out.Checkpoints); n > 0 {
-		out.Dropped.Checkpoints += int(out.Checkpoints[n-1].Number) + 1 - n
-	}
+	x.proceed(out)
+	renumber(out)
 	return out
+}
+
+// proceed adds what the steps of progress say, in their order.
+func (x *openExecution) proceed(out *record.Execution) {
+	for _, at := range slices.Sorted(maps.Keys(x.progress)) {
+		p := x.progress[at]
+		out.Duration = max(out.Duration, at)
+		out.Logs, out.Notes = append(out.Logs, p.Logs...), append(out.Notes, p.Notes...)
+		for _, s := range p.Sources {
+			addSource(out, s)
+		}
+	}
+}
+
+// addSource adds what a source gave. Values of a clock follow those before; others are given whole.
+func addSource(out *record.Execution, s record.Source) {
+	i := slices.IndexFunc(out.Sources, func(o record.Source) bool { return o.Kind == s.Kind && o.Lane == s.Lane && o.Name == s.Name })
+	switch {
+	case i < 0:
+		out.Sources = append(out.Sources, s)
+	case s.Kind == record.SourceClock:
+		out.Sources[i].Values = append(out.Sources[i].Values, s.Values...)
+	default:
+		out.Sources[i].Values = s.Values
+	}
+}
+
+// renumber makes the checkpoints follow each other, as they do in every record: those that changed nothing and had no outcome yet
+// are not in the journal. They are counted as dropped.
+func renumber(out *record.Execution) {
+	missing := func(number uint32) uint32 { // before the one with that number
+		there := sort.Search(len(out.Checkpoints), func(i int) bool { return out.Checkpoints[i].Number >= number })
+		return number - uint32(there)
+	}
+	for i := range out.Logs {
+		out.Logs[i].After -= missing(out.Logs[i].After)
+	}
+	if n := len(out.Checkpoints); n > 0 {
+		out.Dropped.Checkpoints += int(missing(out.Checkpoints[n-1].Number))
+	}
+	for i := range out.Checkpoints {
+		out.Checkpoints[i].Number = uint32(i)
+	}
 }
 
 // merge returns the checkpoints of the begin and those that followed, by number. A write whose outcome is not known is in

@@ -44,6 +44,16 @@ func (j *Journal) Outcome(id record.ID, cp *record.Checkpoint) error {
 	return j.step(&frame{kind: kindOutcome, id: id}, cp)
 }
 
+// Progress notes what an execution got from its sources and said since Progress was called before: x has its ID, Sources, Logs and
+// Notes, and in Duration how long it has run, which is longer each time. Like Outcome it does not wait for the disk.
+func (j *Journal) Progress(x *record.Execution) error {
+	f := &frame{kind: kindProgress, id: x.ID, payload: record.Append(nil, x)}
+	if len(f.payload)+len(f.id) > maxPayloadBytes {
+		return ErrTooLarge
+	}
+	return j.addStep(f)
+}
+
 func (j *Journal) step(f *frame, cp *record.Checkpoint) error {
 	f.payload = record.AppendCheckpoint(nil, cp)
 	if len(f.payload)+len(f.id) > maxPayloadBytes {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,8 +233,9 @@ func execution(number byte, status record.Status) *record.Execution {
 	}
 }
 
+// write returns the checkpoint of a write that keeps its number as shape: recovery numbers anew.
 func write(number uint32, state record.State) *record.Checkpoint {
-	return &record.Checkpoint{Number: number, Boundary: "http", Effect: record.EffectWrite, State: state, Start: 5, Duration: 7}
+	return &record.Checkpoint{Number: number, Boundary: "http", Shape: strconv.Itoa(int(number)), Effect: record.EffectWrite, State: state, Start: 5, Duration: 7}
 }
 
 func folders(t testing.TB, dir string) []string {

@@ -209,7 +209,7 @@ func (j *Journal) keepLocked(batch []*frame) {
 		case kindExecution, kindEnd:
 			f.payload = nil
 			kept = append(kept, f)
-		case kindBegin, kindOutcome:
+		case kindBegin, kindOutcome, kindProgress:
 			if r := j.mu.running[f.id]; r != nil && !r.ended {
 				kept = append(kept, f)
 			}
