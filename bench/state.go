@@ -217,8 +217,12 @@ type reminder struct {
 	Due int64 `json:"due"` // milliseconds since the Unix epoch
 }
 
-// fireRate is how many schedules are due per second.
-const fireRate = 60_000
+const (
+	// fireRate is how many schedules are due per second.
+	fireRate = 60_000
+	// leastScheduleRate is how many are scheduled per second at least, so that none is due before all are scheduled.
+	leastScheduleRate = 10_000
+)
 
 // benchSchedules schedules messages that are due, at fireRate, from some time on, and handles them.
 func benchSchedules(ctx context.Context, e *env) ([]result, error) {
@@ -231,8 +235,8 @@ func benchSchedules(ctx context.Context, e *env) ([]result, error) {
 	var scheduled, fired float64
 	err = s.with(ctx, "schedules", func(app *flux.App) error {
 		total := e.count(200_000)
-		due := time.Now().Add(e.period())
 		start := time.Now()
+		due := start.Add(max(e.period(), time.Duration(total)*time.Second/leastScheduleRate))
 		next := atomic.Int64{}
 		err := inParallel(callers, func(int) error {
 			for n := next.Add(1); n <= int64(total); n = next.Add(1) {
