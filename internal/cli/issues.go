@@ -204,12 +204,12 @@ func resolveIssueCommand(p *program, reopen bool) *cobra.Command {
 		Short: "Say that an issue is dealt with",
 		Long: "Say that an issue is dealt with. When an execution that starts later fails so, it is regressed.\n\n" +
 			"With --json, one document: " + issueNote,
-		Example: "  flux issues resolve a3f0",
+		Example: "  flux issues resolve a3f0\n  flux issues resolve a3f0 --json",
 		Args:    cobra.ExactArgs(1),
 		RunE:    p.run(func(ctx context.Context, args []string) error { return p.resolveIssue(ctx, args[0], reopen) }),
 	}
 	if reopen {
-		cmd.Use, cmd.Short, cmd.Example = "reopen ISSUE", "Open an issue again", "  flux issues reopen a3f0"
+		cmd.Use, cmd.Short, cmd.Example = "reopen ISSUE", "Open an issue again", "  flux issues reopen a3f0\n  flux issues reopen a3f0 --json"
 		cmd.Long = "Say that an issue is not dealt with after all.\n\nWith --json, one document: " + issueNote
 	}
 	p.connection(cmd.Flags())

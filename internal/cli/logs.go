@@ -25,10 +25,9 @@ func logsCommand(p *program) *cobra.Command {
 		Long: "List executions, those that started last first: all, or those for which everything holds that the flags say.\n\n" +
 			conditionHelp + "\n\n" +
 			"With --json, one line for each: " + executionNote + " When there are more, a last line {\"cursor\"} says where to go on.",
-		Example: "  flux logs --failed --since 1h\n  flux logs --path /orders --where 'req.body.orderId=1009'\n" +
-			"  flux logs --search 'card declined' --json",
-		Args: cobra.NoArgs,
-		RunE: p.run(func(ctx context.Context, _ []string) error { return p.logs(ctx, o) }),
+		Example: "  flux logs --failed --since 1h --search 'card declined'\n  flux logs --path /orders --where 'req.body.orderId=1009' --json",
+		Args:    cobra.NoArgs,
+		RunE:    p.run(func(ctx context.Context, _ []string) error { return p.logs(ctx, o) }),
 	}
 	flags := cmd.Flags()
 	o.register(flags)

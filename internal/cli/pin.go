@@ -18,12 +18,12 @@ func pinningCommand(p *program, unpin bool) *cobra.Command {
 		Use:     "pin ID",
 		Short:   "Keep an execution whatever the retention says",
 		Long:    "Keep an execution until it is unpinned.\n\nWith --json, one document: {\"id\",\"pinned\",\"changed\"}.",
-		Example: "  flux pin 7f3a\n  flux logs --pinned",
+		Example: "  flux pin 7f3a\n  flux pin 7f3a --json",
 		Args:    cobra.ExactArgs(1),
 		RunE:    p.run(func(ctx context.Context, args []string) error { return p.pin(ctx, args[0], unpin) }),
 	}
 	if unpin {
-		cmd.Use, cmd.Example = "unpin ID", "  flux unpin 7f3a"
+		cmd.Use, cmd.Example = "unpin ID", "  flux unpin 7f3a\n  flux unpin 7f3a --json"
 		cmd.Short = "Let an execution go that was pinned"
 		cmd.Long = "Treat an execution that was pinned like all others again.\n\nWith --json, one document: {\"id\",\"pinned\",\"changed\"}."
 	}

@@ -30,7 +30,7 @@ func tailCommand(p *program) *cobra.Command {
 			"until the server is back and goes on after what it wrote last.\n\n" +
 			"A place in a log is " + placeHelp + ". " + conditionHelp + "\n\n" +
 			"For executions, with --json, one line for each: " + executionNote + "\n\n" + "For messages: " + messageNote,
-		Example: "  flux tail --failed --service payments\n  flux tail event\n  flux tail command --since 1h --type 'shop\\..*' --json",
+		Example: "  flux tail --failed --service payments\n  flux tail command --since 1h --type 'shop\\..*' --json",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	flags := cmd.Flags()
