@@ -61,6 +61,10 @@ func defaultDir(service string) string {
 
 func (d *delivery) begin(x *record.Execution) error { return d.journal.Begin(x) }
 
+func (d *delivery) durable() bool { return true }
+
+func (d *delivery) progress(x *record.Execution) error { return d.journal.Progress(x) }
+
 func (d *delivery) intent(id record.ID, cp *record.Checkpoint) error { return d.journal.Intent(id, cp) }
 
 func (d *delivery) outcome(id record.ID, cp *record.Checkpoint) error {

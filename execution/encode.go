@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
@@ -38,30 +39,55 @@ func payload(v any) record.Payload {
 	return record.Payload{Data: data, Truncated: bytes.Contains(data, []byte(`"truncated":true`))}
 }
 
-// work encodes what is kept, one execution after the other, until the queue is closed.
+// work encodes what is kept, one execution after the other, until the queue is closed. The ends of those that are journalled wait
+// for the disk, many for the same sync, so they are not waited for here.
 func (r *Recorder) work() {
+	var ends sync.WaitGroup
+	defer ends.Wait()
+	slots := make(chan struct{}, maxEnds)
 	for x := range r.queue {
-		r.bring(x)
+		out := r.encode(x)
+		switch {
+		case out == nil:
+		case !x.journal:
+			r.bring(x, out)
+		default:
+			slots <- struct{}{}
+			ends.Go(func() {
+				r.bring(x, out)
+				<-slots
+			})
+		}
 	}
 }
 
-// bring redacts an execution and hands it to the store. A panic, which only a program's own MarshalJSON can cause, loses the
+// maxEnds bounds how many executions wait for the disk with their end.
+const maxEnds = 256
+
+// encode returns the record of an execution, redacted. A panic, which only a program's own MarshalJSON can cause, loses the
 // record and nothing else (X1).
-func (r *Recorder) bring(x *Execution) {
-	defer x.release()
+func (r *Recorder) encode(x *Execution) (out *record.Execution) {
 	defer func() {
 		if p := recover(); p != nil {
+			out = nil
 			r.stats.dropped.Add(1)
+			x.release()
 			r.config.Logger.Error("execution is not recorded", "execution", x.head.ID, "panic", p)
 		}
 	}()
-	out := x.snapshot(x.head.Status)
+	out = x.snapshot(x.head.Status)
 	if r.config.OnKept != nil {
 		r.config.OnKept(out)
 	}
 	if err := r.bringBoot(); err != nil {
 		r.config.Logger.Warn("start of the process is not recorded", "error", err)
 	}
+	return out
+}
+
+// bring hands a record to the store.
+func (r *Recorder) bring(x *Execution, out *record.Execution) {
+	defer x.release()
 	if err := r.store.end(out, x.journal); err != nil {
 		r.stats.dropped.Add(1)
 		r.config.Logger.Error("execution is not recorded", "execution", x.head.ID, "error", err)
@@ -99,14 +125,7 @@ func (x *Execution) snapshot(status record.Status) *record.Execution {
 	out.Status = status
 	out.Input, out.Output = payload(input), payload(output)
 	out.Checkpoints = x.checkpoints(calls)
-	for _, l := range logs {
-		l.line.Attrs = payload(l.attrs)
-		l.line.Source = fault.Call([]uintptr{l.pc})
-		out.Logs = append(out.Logs, l.line)
-	}
-	for _, n := range notes {
-		out.Notes = append(out.Notes, record.Note{Lane: n.lane, At: n.at, Name: n.name, Value: payload(n.value)})
-	}
+	out.Logs, out.Notes = logLines(logs), noteLines(notes)
 	out.Sources = sources(lanes, env)
 	locate(&out)
 	shortened(&out)
@@ -224,7 +243,7 @@ func sources(lanes []*lane, env map[string]variable) []record.Source {
 	var out []record.Source
 	for _, l := range lanes {
 		l.mu.Lock()
-		if len(l.clock.values) > 0 && l.x.mode == ModeRecord {
+		if len(l.clock.values) > 0 {
 			out = append(out, record.Source{Kind: record.SourceClock, Lane: l.name, Values: slices.Clone(l.clock.values)})
 		}
 		if l.random.source != nil {
@@ -270,20 +289,6 @@ func shortened(x *record.Execution) {
 	}
 }
 
-// intent journals a write before it is sent.
-func (r *Recorder) intent(c *Call) error {
-	cp := c.redacted()
-	return r.store.intent(c.x.head.ID, &cp)
-}
-
-// outcome journals what came of a write.
-func (r *Recorder) outcome(c *Call) {
-	cp := c.redacted()
-	if err := r.store.outcome(c.x.head.ID, &cp); err != nil {
-		r.config.Logger.Error("outcome is not journalled", "execution", c.x.head.ID, "op", c.number, "error", err)
-	}
-}
-
 // redacted is the checkpoint of a call while its execution runs: with what is known by now to be secret.
 func (c *Call) redacted() record.Checkpoint {
 	cp := c.checkpoint()
@@ -312,7 +317,9 @@ func redactKey(key []byte) []byte {
 // discard is the store of recorders whose records only Config.OnKept sees.
 type discard struct{}
 
+func (discard) durable() bool                               { return false }
 func (discard) begin(*record.Execution) error               { return nil }
+func (discard) progress(*record.Execution) error            { return nil }
 func (discard) intent(record.ID, *record.Checkpoint) error  { return nil }
 func (discard) outcome(record.ID, *record.Checkpoint) error { return nil }
 func (discard) end(*record.Execution, bool) error           { return nil }

@@ -60,6 +60,8 @@ type Execution struct {
 		session *redact.Session // of an execution that is journalled: it remembers what it has hidden
 	}
 
+	progress progress // of an execution that is journalled
+
 	stopped atomic.Pointer[Stop]
 	refused atomic.Pointer[Refused]
 	matcher *matcher // of what is replayed or resumed
@@ -246,7 +248,7 @@ func (x *Execution) addLane(name string) *lane {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.matcher != nil {
-		l.clock.values = x.matcher.source(record.SourceClock, name)
+		l.clock.left = x.matcher.source(record.SourceClock, name)
 		copy(l.random.seed[:], x.matcher.source(record.SourceRandom, name))
 	}
 	x.lanes[name] = l

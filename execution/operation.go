@@ -187,11 +187,12 @@ func (c *Call) finish(response any, err error, f *record.Error) {
 	}
 	c.over = true
 	c.outcomeLocked(response, err, f)
-	journalled := x.journal && c.op.Effect.Writes()
 	x.mu.Unlock()
-	if journalled {
+	x.rec.faults.pass(faultBeforeOutcome, c)
+	if x.journal {
 		x.rec.outcome(c)
 	}
+	x.rec.faults.pass(faultAfterOutcome, c)
 	if c.compare != nil {
 		x.report.compare(c)
 	}

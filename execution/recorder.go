@@ -26,6 +26,7 @@ type Recorder struct {
 	strays   atomic.Int64 // operations that belong to no execution
 	memory   atomic.Int64 // bytes held in bodies
 	stats    counters
+	faults   *faultPoint
 	process  *process // nil unless the process replays or resumes one record
 
 	mu      sync.Mutex
@@ -40,7 +41,9 @@ type Recorder struct {
 
 // A store takes the records that are kept. It must not block for long: it writes to memory or to the local disk.
 type store interface {
+	durable() bool // what it takes survives the process
 	begin(x *record.Execution) error
+	progress(x *record.Execution) error
 	intent(id record.ID, cp *record.Checkpoint) error
 	outcome(id record.ID, cp *record.Checkpoint) error
 	end(x *record.Execution, journalled bool) error
@@ -74,6 +77,10 @@ func newRecorder(config Config, store store) (*Recorder, error) {
 		running:  make(map[record.ID]*Execution),
 		queue:    make(chan *Execution, config.Limits.Queue),
 		store:    store,
+	}
+	var err error
+	if r.faults, err = parseFault(os.Getenv(FaultVariable)); err != nil {
+		return nil, err
 	}
 	r.boot = r.newExecution(record.Trigger{Kind: record.TriggerBoot}, ModeRecord)
 	r.worker.Go(r.work)

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -62,6 +63,16 @@ func (r *Recorder) BeginResume(ctx context.Context, b *record.Bundle, opts *Resu
 	x.matcher = newMatcher(b.Execution, &ReplayOptions{})
 	x.report = newReporter(x, &ReplayOptions{})
 	x.env = environment(b.Execution)
+	if len(b.Execution.Input.Data) > 0 {
+		x.input = json.RawMessage(b.Execution.Input.Data) // until what runs sets it
+	}
+	r.bootEnds()
+	x.head.Boot = r.boot.head.ID
+	if x.journal = r.store.durable(); x.journal {
+		if err := r.store.begin(x.snapshot(record.StatusRunning)); err != nil {
+			return nil, nil, err
+		}
+	}
 	r.register(x)
 	return context.WithValue(ctx, laneKey{}, x.addLane("root")), x, nil
 }

@@ -12,10 +12,29 @@ import (
 	"github.com/google/uuid"
 )
 
-// clock is what the clock of a lane gave, or is going to give.
+// clock is what the clock of a lane gave, and what it is going to give. Values are differences in ns, as signed varints.
 type clock struct {
-	last   time.Duration // since the start of the execution
-	values []byte        // signed varints: differences of the values given, or still to give
+	last   time.Duration // given last, since the start of the execution
+	values []byte        // given
+	left   []byte        // of a record, not given yet
+	read   time.Duration // the last value that was taken from left, since the start of the record
+}
+
+// next takes a value from a record that started at a time. It returns false when there are no more.
+func (c *clock) next(start time.Time) (time.Time, bool) {
+	step, n := binary.Varint(c.left)
+	if n <= 0 {
+		return time.Time{}, false
+	}
+	c.left = c.left[n:]
+	c.read += time.Duration(step)
+	return start.Add(c.read).Local(), true
+}
+
+// give notes a value, given that long after the start.
+func (c *clock) give(since time.Duration) {
+	c.values = binary.AppendVarint(c.values, int64(since-c.last))
+	c.last = since
 }
 
 // Now returns the time of the clock, or in a replay what the clock returned then. When a replay reads the clock more often
@@ -29,33 +48,43 @@ func Now(ctx context.Context) time.Time {
 }
 
 func (l *lane) now() time.Time {
-	if l.x.mode == ModeRecord {
-		now := time.Now()
-		since := now.Sub(l.x.started)
-		l.mu.Lock()
-		l.clock.values = binary.AppendVarint(l.clock.values, int64(since-l.clock.last))
-		l.clock.last = since
-		l.mu.Unlock()
-		return now
+	switch l.x.mode {
+	case ModeReplay:
+		return l.replayedNow()
+	case ModeResume:
+		return l.resumedNow()
 	}
-	return l.replayedNow()
+	// Not time.Now: the record has durations, of which a replay must make the same time to the nanosecond.
+	since := time.Since(l.x.started)
+	l.mu.Lock()
+	l.clock.give(since)
+	l.mu.Unlock()
+	return l.x.started.Add(since)
 }
 
 func (l *lane) replayedNow() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	step, n := binary.Varint(l.clock.values)
-	switch {
-	case n > 0:
-		l.clock.values = l.clock.values[n:]
-		l.clock.last += time.Duration(step)
-	case l.x.mode == ModeResume:
-		return time.Now()
-	default:
-		l.clock.last++
-		l.x.report.source(record.SourceClock, l.name, "")
+	start := l.x.matcher.of.Start
+	if now, ok := l.clock.next(start); ok {
+		return now
 	}
-	return l.x.head.Start.Add(l.clock.last)
+	l.clock.read++
+	l.x.report.source(record.SourceClock, l.name, "")
+	return start.Add(l.clock.read).Local()
+}
+
+// resumedNow gives the times of the record, so that requests are those of the record, and then the time. All of them are noted, so
+// that the resume can be resumed.
+func (l *lane) resumedNow() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, ok := l.clock.next(l.x.matcher.of.Start)
+	if !ok {
+		now = l.x.started.Add(time.Since(l.x.started))
+	}
+	l.clock.give(now.Sub(l.x.head.Start))
+	return now
 }
 
 // Since is time.Since for the clock of [Now].
