@@ -73,11 +73,11 @@ func (v *traceView) name(arg string) string {
 
 // headline is the first line of everything that shows one execution.
 func (s *screen) headline(x *record.Execution) string {
-	text := s.bold(titleOf(x)) + "  " + s.status(x)
+	text := s.bold(plain(titleOf(x))) + "  " + s.status(x)
 	if x.Duration > 0 {
 		text += "  " + shortDuration(x.Duration)
 	}
-	return text + s.dim(fmt.Sprintf("  %s  %s  %s", x.ID.Short(), codeOf(x), x.Start.Local().Format("2006-01-02 15:04:05.000")))
+	return text + s.dim(fmt.Sprintf("  %s  %s  %s", x.ID.Short(), plain(codeOf(x)), x.Start.Local().Format("2006-01-02 15:04:05.000")))
 }
 
 // titleOf names what set an execution off: "POST /orders", "command PlaceOrder".

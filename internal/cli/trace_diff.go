@@ -55,12 +55,12 @@ func (p *program) writeTraceDiff(a, b string, d *tracediff.Diff) error {
 	v.printf("%s  %s → %s\n", paint[d.Verdict](s.bold(string(d.Verdict))), a, b)
 	v.printf("  %s %s → %s  %s → %s (%+d %%)\n", s.dim("ended    "), d.A.Status, d.B.Status, shortDuration(d.A.Duration), shortDuration(d.B.Duration), d.Slower)
 	if d.A.Error != d.B.Error {
-		v.printf("  %s %s → %s\n", s.dim("error    "), orNone(d.A.Error), orNone(d.B.Error))
+		v.printf("  %s %s → %s\n", s.dim("error    "), plain(orNone(d.A.Error)), plain(orNone(d.B.Error)))
 	}
 	for _, op := range d.Operations {
-		v.printf("  %s %s %s", s.dim("operation"), mark(s, op.Kind), cut(op.What, 70))
+		v.printf("  %s %s %s", s.dim("operation"), mark(s, op.Kind), cut(plain(op.What), 70))
 		if op.Detail != "" {
-			v.printf("  %s", s.dim(op.Detail))
+			v.printf("  %s", s.dim(plain(op.Detail)))
 		}
 		v.printf("\n")
 		v.differences("           ", op.Request)
@@ -98,10 +98,10 @@ func mark(s *screen, kind tracediff.Kind) string {
 func (v *traceView) differences(indent string, found []execution.Difference) {
 	for _, d := range found {
 		if d.Kind != execution.Added {
-			v.printf("%s%s\n", indent, v.s.red(fmt.Sprintf("- %s = %v", d.Path, d.Expected)))
+			v.printf("%s%s\n", indent, v.s.red(plain(fmt.Sprintf("- %s = %v", d.Path, d.Expected))))
 		}
 		if d.Kind != execution.Removed {
-			v.printf("%s%s\n", indent, v.s.green(fmt.Sprintf("+ %s = %v", d.Path, d.Actual)))
+			v.printf("%s%s\n", indent, v.s.green(plain(fmt.Sprintf("+ %s = %v", d.Path, d.Actual))))
 		}
 	}
 }

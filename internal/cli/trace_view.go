@@ -35,7 +35,7 @@ const barWidth = 24
 func (v *traceView) write() {
 	v.printf("%s\n", v.s.headline(v.x))
 	if e := v.x.Error; e != nil {
-		v.printf("%s  %s\n", v.s.red("error"), strings.ReplaceAll(e.Message, "\n", "\n       "))
+		v.printf("%s  %s\n", v.s.red("error"), plain(e.Message))
 		if len(e.Frames) > 0 {
 			v.printf("       %s\n", v.s.dim("at "+placeOf(e.Frames[0])))
 		}
@@ -76,7 +76,7 @@ func linkText(l record.Link) string {
 	if l.Log != "" || l.MessageID != "" {
 		parts = append(parts, strings.TrimSpace("message "+cmp.Or(l.MessageID, fmt.Sprint(l.Index))+" of "+l.Log))
 	}
-	return strings.Join(parts, ", ")
+	return plain(strings.Join(parts, ", "))
 }
 
 // timeline writes operations and log lines in the order they happened.
@@ -104,7 +104,7 @@ func (v *traceView) operation(cp *record.Checkpoint, whole bool) {
 		paint = v.s.red
 	}
 	v.printf("%s %s %s  %s %s%s\n", v.s.dim(fmt.Sprintf("%3d", cp.Number)), v.bar(cp), v.s.dim(fmt.Sprintf("%8s", shortDuration(cp.Duration))),
-		v.what(cp), paint("→ "+result), v.s.dim(laneText(cp)+marks(cp)))
+		v.what(cp), paint("→ "+plain(result)), v.s.dim(laneText(cp)+marks(cp)))
 	if !whole {
 		return
 	}
@@ -114,7 +114,7 @@ func (v *traceView) operation(cp *record.Checkpoint, whole bool) {
 	v.payload("request", cp.Request)
 	v.payload("response", cp.Response)
 	if cp.Error != nil {
-		v.printf("      %s %s (%s, %s)\n", v.s.red("error"), cp.Error.Message, cp.Error.Class, cp.Error.Type)
+		v.printf("      %s %s (%s, %s)\n", v.s.red("error"), plain(cp.Error.Message), cp.Error.Class, cp.Error.Type)
 	}
 }
 
@@ -143,14 +143,14 @@ func (v *traceView) what(cp *record.Checkpoint) string {
 	if utf8.RuneCountInString(text) > room {
 		text = string([]rune(text)[:room-1]) + "…"
 	}
-	return v.s.bold(cp.Boundary) + " " + text
+	return v.s.bold(plain(cp.Boundary)) + " " + plain(text)
 }
 
 func laneText(cp *record.Checkpoint) string {
 	if cp.Lane == "root" {
 		return ""
 	}
-	return "  " + strings.TrimPrefix(cp.Lane, "root/")
+	return "  " + plain(strings.TrimPrefix(cp.Lane, "root/"))
 }
 
 // marks are what else there is to know of an operation.
@@ -222,7 +222,7 @@ func (v *traceView) logLine(l *record.LogLine) {
 		paint = v.s.yellow
 	}
 	at := strings.Repeat(" ", barWidth)
-	v.printf("    %s %s  %s %s%s\n", at, v.s.dim(fmt.Sprintf("%8s", shortDuration(l.At))), paint(fmt.Sprintf("%-5s", level)), l.Message, v.s.dim(attributes(l.Attrs)))
+	v.printf("    %s %s  %s %s%s\n", at, v.s.dim(fmt.Sprintf("%8s", shortDuration(l.At))), paint(fmt.Sprintf("%-5s", level)), plain(l.Message), v.s.dim(attributes(l.Attrs)))
 }
 
 // attributes shows the attributes of a log line as key=value.
@@ -238,7 +238,7 @@ func attributes(p record.Payload) string {
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		fmt.Fprintf(&out, " %s=%s", key, object[key])
+		fmt.Fprintf(&out, " %s=%s", plain(key), plain(string(object[key])))
 	}
 	return out.String()
 }
@@ -258,7 +258,7 @@ func (v *traceView) payload(name string, p record.Payload) {
 
 // placeOf is a place in the source as editors take it: "charge.go:88 shop.charge".
 func placeOf(f record.Frame) string {
-	return strings.TrimSpace(fmt.Sprintf("%s:%d %s", f.File, f.Line, f.Function))
+	return plain(strings.TrimSpace(fmt.Sprintf("%s:%d %s", f.File, f.Line, f.Function)))
 }
 
 // shortDuration shows a duration with three digits.

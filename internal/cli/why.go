@@ -104,9 +104,9 @@ func (v *whyView) row(name, text string) {
 }
 
 func (v *whyView) finding(f *why.Finding, cause bool) {
-	name, title := "also", f.Title
+	name, title := "also", plain(f.Title)
 	if cause {
-		name, title = "cause", v.s.red(f.Title)
+		name, title = "cause", v.s.red(title)
 	}
 	if f.Confidence != why.Certain {
 		title += v.s.dim(" (" + string(f.Confidence) + ")")
@@ -116,10 +116,10 @@ func (v *whyView) finding(f *why.Finding, cause bool) {
 		v.row("", v.s.dim(where))
 	}
 	for _, fact := range f.Evidence {
-		v.row("", v.s.dim(fact.Name+": ")+fact.Value)
+		v.row("", v.s.dim(fact.Name+": ")+plain(fact.Value))
 	}
 	for _, i := range f.Logs {
-		v.row("", v.s.dim("log: ")+v.x.Logs[i].Message+v.s.dim(attributes(v.x.Logs[i].Attrs)))
+		v.row("", v.s.dim("log: ")+plain(v.x.Logs[i].Message)+v.s.dim(attributes(v.x.Logs[i].Attrs)))
 	}
 	if f.Suggestion != "" {
 		v.row("suggest", f.Suggestion)
@@ -149,7 +149,7 @@ func (v *whyView) changes() {
 		if c.State != why.Committed {
 			state = v.s.yellow(string(c.State))
 		}
-		v.row(name, fmt.Sprintf("op %d %s  %s", c.Operation, cut(c.What, max(v.s.width-40, 30)), state))
+		v.row(name, fmt.Sprintf("op %d %s  %s", c.Operation, cut(plain(c.What), max(v.s.width-40, 30)), state))
 	}
 }
 
@@ -164,10 +164,10 @@ func (v *whyView) compared() {
 	}
 	v.row("differs", v.s.dim(fmt.Sprintf("from %s, the last good run, %s", c.Good.Short(), code)))
 	if c.First != nil {
-		v.row("", fmt.Sprintf("op %d: %s", c.First.Operation, c.First.What))
+		v.row("", fmt.Sprintf("op %d: %s", c.First.Operation, plain(c.First.What)))
 	}
 	for _, d := range c.Input {
-		v.row("", fmt.Sprintf("input %s %s: %s → %s", d.Path, d.Kind, cut(fmt.Sprint(d.Expected), 40), cut(fmt.Sprint(d.Actual), 40)))
+		v.row("", fmt.Sprintf("input %s %s: %s → %s", d.Path, d.Kind, cut(plain(fmt.Sprint(d.Expected)), 40), cut(plain(fmt.Sprint(d.Actual)), 40)))
 	}
 	if len(c.Settings) > 0 {
 		v.row("", "settings "+strings.Join(c.Settings, ", "))
