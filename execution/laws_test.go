@@ -216,3 +216,37 @@ func TestExecutionsDoNotSeeEachOther(t *testing.T) {
 		t.Errorf("%d ids of 8 executions differ", len(ids))
 	}
 }
+
+// TestFailuresAreKeptWhateverTheShare is F-33.
+func TestFailuresAreKeptWhateverTheShare(t *testing.T) {
+	t.Parallel()
+	const good, bad = 5000, 20
+	kept := make(chan *record.Execution, good+bad)
+	rec, err := execution.New(execution.Config{
+		Service: "shop", Keep: execution.Keep{First: -1, Slower: -1, Sample: 0.01}, Limits: execution.Limits{Queue: good + bad},
+		OnKept: func(x *record.Execution) { kept <- x },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range good + bad {
+		_, x := rec.Begin(t.Context(), record.Trigger{Kind: record.TriggerTest}, nil)
+		if i < bad {
+			x.End(errors.New("no"))
+		} else {
+			x.End(nil)
+		}
+	}
+	if err := rec.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(kept)
+	reasons := make(map[string]int)
+	for x := range kept {
+		reasons[x.Kept]++
+	}
+	// Of 5,000, one of a hundred: 50, and less than 10 or more than 120 less often than once in a billion runs.
+	if reasons["failed"] != bad || reasons["sampled"] < 10 || reasons["sampled"] > 120 {
+		t.Errorf("kept %v", reasons)
+	}
+}

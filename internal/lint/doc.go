@@ -39,6 +39,7 @@ var rules = []rule{
 	{"function-length", checkFunctionLength},
 	{"todo", checkTODO},
 	{"machine-path", checkMachinePaths},
+	{"parity", checkParity},
 }
 
 // Check returns everything in the module that breaks a rule, rule by rule.

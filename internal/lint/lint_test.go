@@ -117,3 +117,17 @@ func findingsIn(t *testing.T, root fs.FS) string {
 	}
 	return lines.String()
 }
+
+// The numbers of the last rows of the page: 112 features, 206 statements.
+func TestParityPageIsComplete(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", parityPage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, last := range []string{"\n| F-112 |", "\n| G-206 |"} {
+		if !strings.Contains(string(page), last) {
+			t.Errorf("%s has no row %q", parityPage, last)
+		}
+	}
+}
