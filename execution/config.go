@@ -36,6 +36,10 @@ type Config struct {
 	// the user; New uses none.
 	Dir string
 
+	// Unattended keeps flux resume from resuming executions in this process, which the server tells it over a connection of its own,
+	// and which needs Middleware. Defaults to false.
+	Unattended bool
+
 	// Record decides at the beginning of an execution whether to record it at all. Defaults to all.
 	Record func(record.Trigger) bool
 	// Keep decides at the end of an execution whether to keep its record.

@@ -66,7 +66,8 @@ type Execution struct {
 	refused atomic.Pointer[Refused]
 	matcher *matcher // of what is replayed or resumed
 	report  *reporter
-	plan    *plan // of a resume
+	plan    *plan           // of a resume
+	held    <-chan struct{} // closed when the right to resume is lost; nil when nobody watches it
 }
 
 type logLine struct {

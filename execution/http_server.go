@@ -16,6 +16,7 @@ func (r *Recorder) Middleware(next http.Handler) http.Handler {
 	if r == nil {
 		return next
 	}
+	r.attendant.serves(next)
 	return &middleware{r, next}
 }
 

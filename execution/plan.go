@@ -219,7 +219,14 @@ func (x *Execution) resolveNew(c *Call, near *record.Checkpoint) {
 	}
 }
 
+// goLive lets a call be done, unless somebody else may be resuming the execution by now.
 func (x *Execution) goLive(c *Call) {
+	select {
+	case <-x.held:
+		c.refusal = ErrLeased
+		return
+	default:
+	}
 	c.from = record.ProvenanceLive
 	if x.journal && c.op.Effect.Writes() {
 		c.refusal = x.rec.intent(c)

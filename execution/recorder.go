@@ -17,17 +17,18 @@ import (
 // A Recorder records the executions of one service in one process. Create it with Connect or New. All methods work on a nil
 // Recorder, which records nothing, and are safe for concurrent use.
 type Recorder struct {
-	config   Config
-	code     record.Code
-	instance string
-	redactor *redact.Redactor
-	boot     *Execution
-	bootKept bool         // only the worker uses it
-	strays   atomic.Int64 // operations that belong to no execution
-	memory   atomic.Int64 // bytes held in bodies
-	stats    counters
-	faults   *faultPoint
-	process  *process // nil unless the process replays or resumes one record
+	config    Config
+	code      record.Code
+	instance  string
+	redactor  *redact.Redactor
+	boot      *Execution
+	bootKept  bool         // only the worker uses it
+	strays    atomic.Int64 // operations that belong to no execution
+	memory    atomic.Int64 // bytes held in bodies
+	stats     counters
+	faults    *faultPoint
+	attendant *attendant // nil unless executions can be resumed here when the server says so
+	process   *process   // nil unless the process replays or resumes one record
 
 	mu      sync.Mutex
 	first   map[string]int // executions per route that Keep.First kept
@@ -81,6 +82,9 @@ func newRecorder(config Config, store store) (*Recorder, error) {
 	var err error
 	if r.faults, err = parseFault(os.Getenv(FaultVariable)); err != nil {
 		return nil, err
+	}
+	if d, ok := store.(*delivery); ok && d.remote != nil && !config.Unattended {
+		r.attendant = &attendant{rec: r, remote: d.remote}
 	}
 	r.boot = r.newExecution(record.Trigger{Kind: record.TriggerBoot}, ModeRecord)
 	r.worker.Go(r.work)
@@ -333,6 +337,13 @@ func (r *Recorder) Close(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil
+	}
+	r.mu.Unlock()
+	r.attendant.close(ctx) // what it resumes is still to be recorded
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()

@@ -68,6 +68,9 @@ func TestEachProcedureNeedsItsRight(t *testing.T) {
 		fluxv1connect.ExecutionServiceAcquireLeaseProcedure:          writer | all,
 		fluxv1connect.ExecutionServiceRenewLeaseProcedure:            writer | all,
 		fluxv1connect.ExecutionServiceReleaseLeaseProcedure:          writer | all,
+		fluxv1connect.ExecutionServiceAnswerCommandProcedure:         all,
+		fluxv1connect.ExecutionServiceCommandInstanceProcedure:       all,
+		fluxv1connect.ExecutionServiceListInstancesProcedure:         reader | all,
 	} {
 		for token, bit := range map[string]int{readToken: reader, writeToken: writer, adminToken: admin, allToken: all} {
 			status, answer := post(t, s, procedure, `{}`, "Authorization", "Bearer "+token)

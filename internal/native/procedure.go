@@ -66,6 +66,10 @@ var procedures = map[string]procedure{
 	fluxv1connect.ExecutionServiceAcquireLeaseProcedure:          {needs: auth.Write},
 	fluxv1connect.ExecutionServiceRenewLeaseProcedure:            {needs: auth.Write},
 	fluxv1connect.ExecutionServiceReleaseLeaseProcedure:          {needs: auth.Write},
+	fluxv1connect.ExecutionServiceAttendProcedure:                {needs: auth.Read | auth.Write},
+	fluxv1connect.ExecutionServiceAnswerCommandProcedure:         {needs: auth.Read | auth.Write},
+	fluxv1connect.ExecutionServiceCommandInstanceProcedure:       {needs: auth.Read | auth.Write},
+	fluxv1connect.ExecutionServiceListInstancesProcedure:         {needs: auth.Read},
 
 	fluxv1connect.AdminServiceInfoProcedure:   {needs: auth.Admin, everywhere: true},
 	fluxv1connect.AdminServiceBackupProcedure: {needs: auth.Admin, everywhere: true},

@@ -50,6 +50,7 @@ type Service struct {
 	executions      *recording.Executions
 	tokens          *auth.Tokens
 	maxMessageBytes int
+	attendance      *attendance
 	backupDir       string
 	backingUp       sync.Mutex
 	version         string
@@ -72,6 +73,7 @@ func New(o Options) *Service {
 		executions:      o.Executions,
 		tokens:          o.Tokens,
 		maxMessageBytes: o.MaxMessageBytes,
+		attendance:      newAttendance(),
 		backupDir:       o.BackupDir,
 		version:         o.Version,
 		started:         o.Clock(),

@@ -53,7 +53,7 @@ func FuzzJSONRequests(f *testing.F) {
 		switch name {
 		case fluxv1connect.LogServicePublishProcedure, fluxv1connect.TrackingServiceTrackProcedure,
 			fluxv1connect.LogServiceResultsProcedure, fluxv1connect.AdminServiceBackupProcedure,
-			fluxv1connect.ExecutionServiceTailExecutionsProcedure:
+			fluxv1connect.ExecutionServiceTailExecutionsProcedure, fluxv1connect.ExecutionServiceAttendProcedure:
 			return true // streams
 		}
 		return false

@@ -2496,6 +2496,574 @@ func (x *ReleaseLeaseResponse) GetReleased() bool {
 	return false
 }
 
+// Instance is a process of a service.
+type Instance struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Service string                 `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Unique among all processes.
+	Instance    string `protobuf:"bytes,2,opt,name=instance,proto3" json:"instance,omitempty"`
+	Version     string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Environment string `protobuf:"bytes,4,opt,name=environment,proto3" json:"environment,omitempty"`
+	// When it began to attend, in milliseconds since the Unix epoch.
+	Since int64 `protobuf:"varint,5,opt,name=since,proto3" json:"since,omitempty"`
+	// How many commands it has not answered.
+	Busy          int32 `protobuf:"varint,6,opt,name=busy,proto3" json:"busy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Instance) Reset() {
+	*x = Instance{}
+	mi := &file_flux_v1_execution_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Instance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Instance) ProtoMessage() {}
+
+func (x *Instance) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Instance.ProtoReflect.Descriptor instead.
+func (*Instance) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Instance) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Instance) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Instance) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Instance) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+func (x *Instance) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *Instance) GetBusy() int32 {
+	if x != nil {
+		return x.Busy
+	}
+	return 0
+}
+
+type AttendRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without since and busy.
+	Instance      *Instance `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttendRequest) Reset() {
+	*x = AttendRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttendRequest) ProtoMessage() {}
+
+func (x *AttendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttendRequest.ProtoReflect.Descriptor instead.
+func (*AttendRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *AttendRequest) GetInstance() *Instance {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
+}
+
+type AttendResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Command       *ExecutionCommand      `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AttendResponse) Reset() {
+	*x = AttendResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AttendResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AttendResponse) ProtoMessage() {}
+
+func (x *AttendResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AttendResponse.ProtoReflect.Descriptor instead.
+func (*AttendResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AttendResponse) GetCommand() *ExecutionCommand {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+// ExecutionCommand is what a process is to do.
+type ExecutionCommand struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique, for AnswerCommand.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Whole id of the execution it is about.
+	ExecutionId string `protobuf:"bytes,2,opt,name=execution_id,json=executionId,proto3" json:"execution_id,omitempty"`
+	// "resume" or "replay".
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Options of that, as JSON; empty for none.
+	Options       []byte `protobuf:"bytes,4,opt,name=options,proto3" json:"options,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionCommand) Reset() {
+	*x = ExecutionCommand{}
+	mi := &file_flux_v1_execution_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionCommand) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionCommand) ProtoMessage() {}
+
+func (x *ExecutionCommand) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionCommand.ProtoReflect.Descriptor instead.
+func (*ExecutionCommand) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ExecutionCommand) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExecutionCommand) GetExecutionId() string {
+	if x != nil {
+		return x.ExecutionId
+	}
+	return ""
+}
+
+func (x *ExecutionCommand) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ExecutionCommand) GetOptions() []byte {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+type AnswerCommandRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The report, as JSON; empty when there is an error.
+	Report []byte `protobuf:"bytes,2,opt,name=report,proto3" json:"report,omitempty"`
+	// Why it was not done: what is wrong in a word ("leased", "resumed", "refused", "unknown", "failed"), and text for people.
+	Code          string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	Error         string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerCommandRequest) Reset() {
+	*x = AnswerCommandRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerCommandRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerCommandRequest) ProtoMessage() {}
+
+func (x *AnswerCommandRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerCommandRequest.ProtoReflect.Descriptor instead.
+func (*AnswerCommandRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AnswerCommandRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AnswerCommandRequest) GetReport() []byte {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
+func (x *AnswerCommandRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AnswerCommandRequest) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type AnswerCommandResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnswerCommandResponse) Reset() {
+	*x = AnswerCommandResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnswerCommandResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnswerCommandResponse) ProtoMessage() {}
+
+func (x *AnswerCommandResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnswerCommandResponse.ProtoReflect.Descriptor instead.
+func (*AnswerCommandResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{41}
+}
+
+type CommandInstanceRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without id.
+	Command *ExecutionCommand `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	// Which processes may do it. The one that is least busy does.
+	Service       string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Instance      string `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandInstanceRequest) Reset() {
+	*x = CommandInstanceRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandInstanceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandInstanceRequest) ProtoMessage() {}
+
+func (x *CommandInstanceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandInstanceRequest.ProtoReflect.Descriptor instead.
+func (*CommandInstanceRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *CommandInstanceRequest) GetCommand() *ExecutionCommand {
+	if x != nil {
+		return x.Command
+	}
+	return nil
+}
+
+func (x *CommandInstanceRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *CommandInstanceRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *CommandInstanceRequest) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+type CommandInstanceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which process has done it.
+	Instance      *Instance             `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Answer        *AnswerCommandRequest `protobuf:"bytes,2,opt,name=answer,proto3" json:"answer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandInstanceResponse) Reset() {
+	*x = CommandInstanceResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandInstanceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandInstanceResponse) ProtoMessage() {}
+
+func (x *CommandInstanceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandInstanceResponse.ProtoReflect.Descriptor instead.
+func (*CommandInstanceResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *CommandInstanceResponse) GetInstance() *Instance {
+	if x != nil {
+		return x.Instance
+	}
+	return nil
+}
+
+func (x *CommandInstanceResponse) GetAnswer() *AnswerCommandRequest {
+	if x != nil {
+		return x.Answer
+	}
+	return nil
+}
+
+type ListInstancesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Defaults to all.
+	Service       string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInstancesRequest) Reset() {
+	*x = ListInstancesRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInstancesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInstancesRequest) ProtoMessage() {}
+
+func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInstancesRequest.ProtoReflect.Descriptor instead.
+func (*ListInstancesRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListInstancesRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+type ListInstancesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Instances     []*Instance            `protobuf:"bytes,1,rep,name=instances,proto3" json:"instances,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInstancesResponse) Reset() {
+	*x = ListInstancesResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInstancesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInstancesResponse) ProtoMessage() {}
+
+func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInstancesResponse.ProtoReflect.Descriptor instead.
+func (*ListInstancesResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ListInstancesResponse) GetInstances() []*Instance {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
 var File_flux_v1_execution_proto protoreflect.FileDescriptor
 
 const file_flux_v1_execution_proto_rawDesc = "" +
@@ -2699,7 +3267,41 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\x13ReleaseLeaseRequest\x12)\n" +
 	"\x05fence\x18\x01 \x01(\v2\x13.flux.v1.LeaseFenceR\x05fence\"2\n" +
 	"\x14ReleaseLeaseResponse\x12\x1a\n" +
-	"\breleased\x18\x01 \x01(\bR\breleased2\x8c\t\n" +
+	"\breleased\x18\x01 \x01(\bR\breleased\"\xa6\x01\n" +
+	"\bInstance\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\x12\x1a\n" +
+	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12 \n" +
+	"\venvironment\x18\x04 \x01(\tR\venvironment\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x12\n" +
+	"\x04busy\x18\x06 \x01(\x05R\x04busy\">\n" +
+	"\rAttendRequest\x12-\n" +
+	"\binstance\x18\x01 \x01(\v2\x11.flux.v1.InstanceR\binstance\"E\n" +
+	"\x0eAttendResponse\x123\n" +
+	"\acommand\x18\x01 \x01(\v2\x19.flux.v1.ExecutionCommandR\acommand\"s\n" +
+	"\x10ExecutionCommand\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
+	"\fexecution_id\x18\x02 \x01(\tR\vexecutionId\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x18\n" +
+	"\aoptions\x18\x04 \x01(\fR\aoptions\"h\n" +
+	"\x14AnswerCommandRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06report\x18\x02 \x01(\fR\x06report\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\x17\n" +
+	"\x15AnswerCommandResponse\"\x9d\x01\n" +
+	"\x16CommandInstanceRequest\x123\n" +
+	"\acommand\x18\x01 \x01(\v2\x19.flux.v1.ExecutionCommandR\acommand\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1a\n" +
+	"\binstance\x18\x04 \x01(\tR\binstance\"\x7f\n" +
+	"\x17CommandInstanceResponse\x12-\n" +
+	"\binstance\x18\x01 \x01(\v2\x11.flux.v1.InstanceR\binstance\x125\n" +
+	"\x06answer\x18\x02 \x01(\v2\x1d.flux.v1.AnswerCommandRequestR\x06answer\"0\n" +
+	"\x14ListInstancesRequest\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"H\n" +
+	"\x15ListInstancesResponse\x12/\n" +
+	"\tinstances\x18\x01 \x03(\v2\x11.flux.v1.InstanceR\tinstances2\xbf\v\n" +
 	"\x10ExecutionService\x12W\n" +
 	"\x10RecordExecutions\x12 .flux.v1.RecordExecutionsRequest\x1a!.flux.v1.RecordExecutionsResponse\x12K\n" +
 	"\fGetExecution\x12\x1c.flux.v1.GetExecutionRequest\x1a\x1d.flux.v1.GetExecutionResponse\x12Q\n" +
@@ -2716,7 +3318,11 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\fAcquireLease\x12\x1c.flux.v1.AcquireLeaseRequest\x1a\x1d.flux.v1.AcquireLeaseResponse\x12E\n" +
 	"\n" +
 	"RenewLease\x12\x1a.flux.v1.RenewLeaseRequest\x1a\x1b.flux.v1.RenewLeaseResponse\x12K\n" +
-	"\fReleaseLease\x12\x1c.flux.v1.ReleaseLeaseRequest\x1a\x1d.flux.v1.ReleaseLeaseResponseB,Z*github.com/flux-go/flux/api/flux/v1;fluxv1b\x06proto3"
+	"\fReleaseLease\x12\x1c.flux.v1.ReleaseLeaseRequest\x1a\x1d.flux.v1.ReleaseLeaseResponse\x12;\n" +
+	"\x06Attend\x12\x16.flux.v1.AttendRequest\x1a\x17.flux.v1.AttendResponse0\x01\x12N\n" +
+	"\rAnswerCommand\x12\x1d.flux.v1.AnswerCommandRequest\x1a\x1e.flux.v1.AnswerCommandResponse\x12T\n" +
+	"\x0fCommandInstance\x12\x1f.flux.v1.CommandInstanceRequest\x1a .flux.v1.CommandInstanceResponse\x12N\n" +
+	"\rListInstances\x12\x1d.flux.v1.ListInstancesRequest\x1a\x1e.flux.v1.ListInstancesResponseB,Z*github.com/flux-go/flux/api/flux/v1;fluxv1b\x06proto3"
 
 var (
 	file_flux_v1_execution_proto_rawDescOnce sync.Once
@@ -2730,7 +3336,7 @@ func file_flux_v1_execution_proto_rawDescGZIP() []byte {
 	return file_flux_v1_execution_proto_rawDescData
 }
 
-var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
 var file_flux_v1_execution_proto_goTypes = []any{
 	(*RecordExecutionsRequest)(nil),       // 0: flux.v1.RecordExecutionsRequest
 	(*RecordExecutionsResponse)(nil),      // 1: flux.v1.RecordExecutionsResponse
@@ -2768,6 +3374,16 @@ var file_flux_v1_execution_proto_goTypes = []any{
 	(*RenewLeaseResponse)(nil),            // 33: flux.v1.RenewLeaseResponse
 	(*ReleaseLeaseRequest)(nil),           // 34: flux.v1.ReleaseLeaseRequest
 	(*ReleaseLeaseResponse)(nil),          // 35: flux.v1.ReleaseLeaseResponse
+	(*Instance)(nil),                      // 36: flux.v1.Instance
+	(*AttendRequest)(nil),                 // 37: flux.v1.AttendRequest
+	(*AttendResponse)(nil),                // 38: flux.v1.AttendResponse
+	(*ExecutionCommand)(nil),              // 39: flux.v1.ExecutionCommand
+	(*AnswerCommandRequest)(nil),          // 40: flux.v1.AnswerCommandRequest
+	(*AnswerCommandResponse)(nil),         // 41: flux.v1.AnswerCommandResponse
+	(*CommandInstanceRequest)(nil),        // 42: flux.v1.CommandInstanceRequest
+	(*CommandInstanceResponse)(nil),       // 43: flux.v1.CommandInstanceResponse
+	(*ListInstancesRequest)(nil),          // 44: flux.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),         // 45: flux.v1.ListInstancesResponse
 }
 var file_flux_v1_execution_proto_depIdxs = []int32{
 	29, // 0: flux.v1.RecordExecutionsRequest.fence:type_name -> flux.v1.LeaseFence
@@ -2790,39 +3406,53 @@ var file_flux_v1_execution_proto_depIdxs = []int32{
 	29, // 17: flux.v1.RenewLeaseRequest.fence:type_name -> flux.v1.LeaseFence
 	28, // 18: flux.v1.RenewLeaseResponse.lease:type_name -> flux.v1.Lease
 	29, // 19: flux.v1.ReleaseLeaseRequest.fence:type_name -> flux.v1.LeaseFence
-	0,  // 20: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
-	5,  // 21: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
-	8,  // 22: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
-	10, // 23: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
-	12, // 24: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
-	14, // 25: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
-	17, // 26: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
-	19, // 27: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
-	21, // 28: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
-	24, // 29: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
-	26, // 30: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
-	30, // 31: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
-	32, // 32: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
-	34, // 33: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
-	1,  // 34: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
-	6,  // 35: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
-	9,  // 36: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
-	11, // 37: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
-	13, // 38: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
-	15, // 39: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
-	18, // 40: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
-	20, // 41: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
-	22, // 42: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
-	25, // 43: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
-	27, // 44: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
-	31, // 45: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
-	33, // 46: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
-	35, // 47: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
-	34, // [34:48] is the sub-list for method output_type
-	20, // [20:34] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	36, // 20: flux.v1.AttendRequest.instance:type_name -> flux.v1.Instance
+	39, // 21: flux.v1.AttendResponse.command:type_name -> flux.v1.ExecutionCommand
+	39, // 22: flux.v1.CommandInstanceRequest.command:type_name -> flux.v1.ExecutionCommand
+	36, // 23: flux.v1.CommandInstanceResponse.instance:type_name -> flux.v1.Instance
+	40, // 24: flux.v1.CommandInstanceResponse.answer:type_name -> flux.v1.AnswerCommandRequest
+	36, // 25: flux.v1.ListInstancesResponse.instances:type_name -> flux.v1.Instance
+	0,  // 26: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
+	5,  // 27: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
+	8,  // 28: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
+	10, // 29: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
+	12, // 30: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
+	14, // 31: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
+	17, // 32: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
+	19, // 33: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
+	21, // 34: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
+	24, // 35: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
+	26, // 36: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
+	30, // 37: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
+	32, // 38: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
+	34, // 39: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
+	37, // 40: flux.v1.ExecutionService.Attend:input_type -> flux.v1.AttendRequest
+	40, // 41: flux.v1.ExecutionService.AnswerCommand:input_type -> flux.v1.AnswerCommandRequest
+	42, // 42: flux.v1.ExecutionService.CommandInstance:input_type -> flux.v1.CommandInstanceRequest
+	44, // 43: flux.v1.ExecutionService.ListInstances:input_type -> flux.v1.ListInstancesRequest
+	1,  // 44: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
+	6,  // 45: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
+	9,  // 46: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
+	11, // 47: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
+	13, // 48: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
+	15, // 49: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
+	18, // 50: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
+	20, // 51: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
+	22, // 52: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
+	25, // 53: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
+	27, // 54: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
+	31, // 55: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
+	33, // 56: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
+	35, // 57: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
+	38, // 58: flux.v1.ExecutionService.Attend:output_type -> flux.v1.AttendResponse
+	41, // 59: flux.v1.ExecutionService.AnswerCommand:output_type -> flux.v1.AnswerCommandResponse
+	43, // 60: flux.v1.ExecutionService.CommandInstance:output_type -> flux.v1.CommandInstanceResponse
+	45, // 61: flux.v1.ExecutionService.ListInstances:output_type -> flux.v1.ListInstancesResponse
+	44, // [44:62] is the sub-list for method output_type
+	26, // [26:44] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_execution_proto_init() }
@@ -2837,7 +3467,7 @@ func file_flux_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flux_v1_execution_proto_rawDesc), len(file_flux_v1_execution_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   46,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

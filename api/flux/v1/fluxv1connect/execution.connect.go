@@ -75,6 +75,17 @@ const (
 	// ExecutionServiceReleaseLeaseProcedure is the fully-qualified name of the ExecutionService's
 	// ReleaseLease RPC.
 	ExecutionServiceReleaseLeaseProcedure = "/flux.v1.ExecutionService/ReleaseLease"
+	// ExecutionServiceAttendProcedure is the fully-qualified name of the ExecutionService's Attend RPC.
+	ExecutionServiceAttendProcedure = "/flux.v1.ExecutionService/Attend"
+	// ExecutionServiceAnswerCommandProcedure is the fully-qualified name of the ExecutionService's
+	// AnswerCommand RPC.
+	ExecutionServiceAnswerCommandProcedure = "/flux.v1.ExecutionService/AnswerCommand"
+	// ExecutionServiceCommandInstanceProcedure is the fully-qualified name of the ExecutionService's
+	// CommandInstance RPC.
+	ExecutionServiceCommandInstanceProcedure = "/flux.v1.ExecutionService/CommandInstance"
+	// ExecutionServiceListInstancesProcedure is the fully-qualified name of the ExecutionService's
+	// ListInstances RPC.
+	ExecutionServiceListInstancesProcedure = "/flux.v1.ExecutionService/ListInstances"
 )
 
 // ExecutionServiceClient is a client for the flux.v1.ExecutionService service.
@@ -108,6 +119,15 @@ type ExecutionServiceClient interface {
 	RenewLease(context.Context, *connect.Request[v1.RenewLeaseRequest]) (*connect.Response[v1.RenewLeaseResponse], error)
 	// ReleaseLease ends a lease. One that is gone already is no error.
 	ReleaseLease(context.Context, *connect.Request[v1.ReleaseLeaseRequest]) (*connect.Response[v1.ReleaseLeaseResponse], error)
+	// Attend makes the caller, a process of a service, one in which executions can be resumed, for as long as the stream lasts. The
+	// first answer is empty; each that follows is a command. So a process needs no address at which it can be reached.
+	Attend(context.Context, *connect.Request[v1.AttendRequest]) (*connect.ServerStreamForClient[v1.AttendResponse], error)
+	// AnswerCommand tells what came of a command of Attend.
+	AnswerCommand(context.Context, *connect.Request[v1.AnswerCommandRequest]) (*connect.Response[v1.AnswerCommandResponse], error)
+	// CommandInstance has a process of a service carry out a command, and waits for its answer.
+	CommandInstance(context.Context, *connect.Request[v1.CommandInstanceRequest]) (*connect.Response[v1.CommandInstanceResponse], error)
+	// ListInstances returns the processes that attend.
+	ListInstances(context.Context, *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error)
 }
 
 // NewExecutionServiceClient constructs a client for the flux.v1.ExecutionService service. By
@@ -205,6 +225,30 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(executionServiceMethods.ByName("ReleaseLease")),
 			connect.WithClientOptions(opts...),
 		),
+		attend: connect.NewClient[v1.AttendRequest, v1.AttendResponse](
+			httpClient,
+			baseURL+ExecutionServiceAttendProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("Attend")),
+			connect.WithClientOptions(opts...),
+		),
+		answerCommand: connect.NewClient[v1.AnswerCommandRequest, v1.AnswerCommandResponse](
+			httpClient,
+			baseURL+ExecutionServiceAnswerCommandProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("AnswerCommand")),
+			connect.WithClientOptions(opts...),
+		),
+		commandInstance: connect.NewClient[v1.CommandInstanceRequest, v1.CommandInstanceResponse](
+			httpClient,
+			baseURL+ExecutionServiceCommandInstanceProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("CommandInstance")),
+			connect.WithClientOptions(opts...),
+		),
+		listInstances: connect.NewClient[v1.ListInstancesRequest, v1.ListInstancesResponse](
+			httpClient,
+			baseURL+ExecutionServiceListInstancesProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("ListInstances")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -224,6 +268,10 @@ type executionServiceClient struct {
 	acquireLease          *connect.Client[v1.AcquireLeaseRequest, v1.AcquireLeaseResponse]
 	renewLease            *connect.Client[v1.RenewLeaseRequest, v1.RenewLeaseResponse]
 	releaseLease          *connect.Client[v1.ReleaseLeaseRequest, v1.ReleaseLeaseResponse]
+	attend                *connect.Client[v1.AttendRequest, v1.AttendResponse]
+	answerCommand         *connect.Client[v1.AnswerCommandRequest, v1.AnswerCommandResponse]
+	commandInstance       *connect.Client[v1.CommandInstanceRequest, v1.CommandInstanceResponse]
+	listInstances         *connect.Client[v1.ListInstancesRequest, v1.ListInstancesResponse]
 }
 
 // RecordExecutions calls flux.v1.ExecutionService.RecordExecutions.
@@ -296,6 +344,26 @@ func (c *executionServiceClient) ReleaseLease(ctx context.Context, req *connect.
 	return c.releaseLease.CallUnary(ctx, req)
 }
 
+// Attend calls flux.v1.ExecutionService.Attend.
+func (c *executionServiceClient) Attend(ctx context.Context, req *connect.Request[v1.AttendRequest]) (*connect.ServerStreamForClient[v1.AttendResponse], error) {
+	return c.attend.CallServerStream(ctx, req)
+}
+
+// AnswerCommand calls flux.v1.ExecutionService.AnswerCommand.
+func (c *executionServiceClient) AnswerCommand(ctx context.Context, req *connect.Request[v1.AnswerCommandRequest]) (*connect.Response[v1.AnswerCommandResponse], error) {
+	return c.answerCommand.CallUnary(ctx, req)
+}
+
+// CommandInstance calls flux.v1.ExecutionService.CommandInstance.
+func (c *executionServiceClient) CommandInstance(ctx context.Context, req *connect.Request[v1.CommandInstanceRequest]) (*connect.Response[v1.CommandInstanceResponse], error) {
+	return c.commandInstance.CallUnary(ctx, req)
+}
+
+// ListInstances calls flux.v1.ExecutionService.ListInstances.
+func (c *executionServiceClient) ListInstances(ctx context.Context, req *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error) {
+	return c.listInstances.CallUnary(ctx, req)
+}
+
 // ExecutionServiceHandler is an implementation of the flux.v1.ExecutionService service.
 type ExecutionServiceHandler interface {
 	// RecordExecutions stores records. It is safe to repeat: an execution that ended is never changed, one that still ran when
@@ -327,6 +395,15 @@ type ExecutionServiceHandler interface {
 	RenewLease(context.Context, *connect.Request[v1.RenewLeaseRequest]) (*connect.Response[v1.RenewLeaseResponse], error)
 	// ReleaseLease ends a lease. One that is gone already is no error.
 	ReleaseLease(context.Context, *connect.Request[v1.ReleaseLeaseRequest]) (*connect.Response[v1.ReleaseLeaseResponse], error)
+	// Attend makes the caller, a process of a service, one in which executions can be resumed, for as long as the stream lasts. The
+	// first answer is empty; each that follows is a command. So a process needs no address at which it can be reached.
+	Attend(context.Context, *connect.Request[v1.AttendRequest], *connect.ServerStream[v1.AttendResponse]) error
+	// AnswerCommand tells what came of a command of Attend.
+	AnswerCommand(context.Context, *connect.Request[v1.AnswerCommandRequest]) (*connect.Response[v1.AnswerCommandResponse], error)
+	// CommandInstance has a process of a service carry out a command, and waits for its answer.
+	CommandInstance(context.Context, *connect.Request[v1.CommandInstanceRequest]) (*connect.Response[v1.CommandInstanceResponse], error)
+	// ListInstances returns the processes that attend.
+	ListInstances(context.Context, *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error)
 }
 
 // NewExecutionServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -420,6 +497,30 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 		connect.WithSchema(executionServiceMethods.ByName("ReleaseLease")),
 		connect.WithHandlerOptions(opts...),
 	)
+	executionServiceAttendHandler := connect.NewServerStreamHandler(
+		ExecutionServiceAttendProcedure,
+		svc.Attend,
+		connect.WithSchema(executionServiceMethods.ByName("Attend")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceAnswerCommandHandler := connect.NewUnaryHandler(
+		ExecutionServiceAnswerCommandProcedure,
+		svc.AnswerCommand,
+		connect.WithSchema(executionServiceMethods.ByName("AnswerCommand")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceCommandInstanceHandler := connect.NewUnaryHandler(
+		ExecutionServiceCommandInstanceProcedure,
+		svc.CommandInstance,
+		connect.WithSchema(executionServiceMethods.ByName("CommandInstance")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceListInstancesHandler := connect.NewUnaryHandler(
+		ExecutionServiceListInstancesProcedure,
+		svc.ListInstances,
+		connect.WithSchema(executionServiceMethods.ByName("ListInstances")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/flux.v1.ExecutionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ExecutionServiceRecordExecutionsProcedure:
@@ -450,6 +551,14 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 			executionServiceRenewLeaseHandler.ServeHTTP(w, r)
 		case ExecutionServiceReleaseLeaseProcedure:
 			executionServiceReleaseLeaseHandler.ServeHTTP(w, r)
+		case ExecutionServiceAttendProcedure:
+			executionServiceAttendHandler.ServeHTTP(w, r)
+		case ExecutionServiceAnswerCommandProcedure:
+			executionServiceAnswerCommandHandler.ServeHTTP(w, r)
+		case ExecutionServiceCommandInstanceProcedure:
+			executionServiceCommandInstanceHandler.ServeHTTP(w, r)
+		case ExecutionServiceListInstancesProcedure:
+			executionServiceListInstancesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -513,4 +622,20 @@ func (UnimplementedExecutionServiceHandler) RenewLease(context.Context, *connect
 
 func (UnimplementedExecutionServiceHandler) ReleaseLease(context.Context, *connect.Request[v1.ReleaseLeaseRequest]) (*connect.Response[v1.ReleaseLeaseResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.ReleaseLease is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) Attend(context.Context, *connect.Request[v1.AttendRequest], *connect.ServerStream[v1.AttendResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.Attend is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) AnswerCommand(context.Context, *connect.Request[v1.AnswerCommandRequest]) (*connect.Response[v1.AnswerCommandResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.AnswerCommand is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) CommandInstance(context.Context, *connect.Request[v1.CommandInstanceRequest]) (*connect.Response[v1.CommandInstanceResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.CommandInstance is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) ListInstances(context.Context, *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.ListInstances is not implemented"))
 }
