@@ -1,5 +1,19 @@
 package execution
 
+import "context"
+
+// ExecutionIn returns the execution that operations under a context belong to, for adapters: that of the context, or, in a process
+// that replays, the one that answers for the start of the process. It is nil when there is none.
+func (r *Recorder) ExecutionIn(ctx context.Context) *Execution {
+	if l := laneOf(ctx); l != nil {
+		return l.x
+	}
+	if r == nil || isUnrecorded(ctx) || r.boot.mode != ModeReplay {
+		return nil
+	}
+	return r.boot
+}
+
 // Reserve takes n bytes of the memory for bodies, for adapters that keep what passes by. It returns false when there are not so
 // many left, and when nothing is recorded.
 func (x *Execution) Reserve(n int) bool { return x != nil && x.reserve(n) }

@@ -111,7 +111,7 @@ type sqlConnector struct {
 // never. A connection that cannot be opened in a recorded execution fails with its first operation, so that the failure is part
 // of the record.
 func (c *sqlConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	x := FromContext(ctx)
+	x := c.rec.ExecutionIn(ctx)
 	if x.Mode() >= ModeReplay {
 		return &sqlConn{connector: c}, nil
 	}

@@ -71,7 +71,7 @@ func (c *sqlConn) start(ctx context.Context, query string, args []driver.NamedVa
 
 // startOp begins an operation of the connection.
 func (c *sqlConn) startOp(ctx context.Context, op Op) *Call {
-	op.Boundary, op.Target, op.Transaction = boundarySQL, c.connector.targetIn(FromContext(ctx)), c.unit.name
+	op.Boundary, op.Target, op.Transaction = boundarySQL, c.connector.targetIn(c.connector.rec.ExecutionIn(ctx)), c.unit.name
 	return c.connector.rec.Start(ctx, op)
 }
 
@@ -85,7 +85,7 @@ func (c *sqlConn) owner(ctx context.Context) context.Context {
 
 // enter begins a transaction.
 func (c *sqlConn) enter(ctx context.Context) {
-	c.unit = unit{name: FromContext(ctx).NewTransaction(), ctx: ctx}
+	c.unit = unit{name: c.connector.rec.ExecutionIn(ctx).NewTransaction(), ctx: ctx}
 }
 
 // records says whether an operation of the context belongs to an execution, and counts it when it does not.
@@ -278,7 +278,7 @@ func (c *sqlConn) ResetSession(ctx context.Context) error {
 		return nil
 	}
 	c.stale = true
-	if FromContext(ctx).Mode() >= ModeReplay {
+	if c.connector.rec.ExecutionIn(ctx).Mode() >= ModeReplay {
 		return nil
 	}
 	return c.open(ctx)

@@ -131,7 +131,7 @@ func (tracer) TracePrepareEnd(context.Context, *pgx.Conn, pgx.TracePrepareEndDat
 // TraceConnectStart implements pgx.ConnectTracer.
 func (t tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
 	try := &attempt{}
-	if r := t.a.replayOf(execution.FromContext(ctx)); r != nil {
+	if r := t.a.replayOf(t.a.rec.ExecutionIn(ctx)); r != nil {
 		try.replay = r.connect()
 	} else if execution.FromContext(ctx) != nil || t.a.rec.Booting() {
 		try.call = t.a.rec.Start(ctx, execution.Op{

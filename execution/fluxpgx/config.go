@@ -34,7 +34,7 @@ func PoolConfig(rec *execution.Recorder, config *pgxpool.Config) *pgxpool.Config
 	out.ConnConfig = a.instrument(config.ConnConfig)
 	out.BeforeConnect = a.beforeConnect(config.BeforeConnect)
 	out.AfterConnect = a.afterConnect(config.AfterConnect)
-	out.PrepareConn = prepareConn(config)
+	out.PrepareConn = a.prepareConn(config)
 	return out
 }
 
@@ -50,15 +50,15 @@ func isInstrumented(config *pgx.ConnConfig) bool {
 // authentication.
 func Connect(ctx context.Context, rec *execution.Recorder, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	config = Config(rec, config)
-	if replays(ctx) {
+	if rec.ExecutionIn(ctx).Mode() == execution.ModeReplay {
 		withoutServer(config)
 	}
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// replays says that operations under the context are answered from a record.
-func replays(ctx context.Context) bool {
-	return execution.FromContext(ctx).Mode() == execution.ModeReplay
+// replaysIn says that operations under the context are answered from a record.
+func (a *adapter) replaysIn(ctx context.Context) bool {
+	return a.rec.ExecutionIn(ctx).Mode() == execution.ModeReplay
 }
 
 // withoutServer removes from a configuration what a replay cannot do.
@@ -72,7 +72,7 @@ func (a *adapter) instrument(config *pgx.ConnConfig) *pgx.ConnConfig {
 	out := config.Copy()
 	dial, lookup, after := config.DialFunc, config.LookupFunc, config.AfterNetConnect
 	out.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if replays(ctx) || address == virtualAddress.String() {
+		if a.replaysIn(ctx) || address == virtualAddress.String() {
 			return a.dialVirtual(ctx)
 		}
 		conn, err := dial(ctx, network, address)
@@ -80,7 +80,7 @@ func (a *adapter) instrument(config *pgx.ConnConfig) *pgx.ConnConfig {
 		return conn, err
 	}
 	out.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
-		if replays(ctx) {
+		if a.replaysIn(ctx) {
 			return []string{host}, nil
 		}
 		addresses, err := lookup(ctx, host)
@@ -108,7 +108,7 @@ func (a *adapter) instrument(config *pgx.ConnConfig) *pgx.ConnConfig {
 
 func (a *adapter) beforeConnect(next func(context.Context, *pgx.ConnConfig) error) func(context.Context, *pgx.ConnConfig) error {
 	return func(ctx context.Context, config *pgx.ConnConfig) error {
-		if replays(ctx) {
+		if a.replaysIn(ctx) {
 			withoutServer(config)
 			return nil
 		}
@@ -131,7 +131,7 @@ func (a *adapter) afterConnect(next func(context.Context, *pgx.Conn) error) func
 
 // prepareConn keeps connections of replays apart from real ones, and tells a connection which execution acquired it. In a replay
 // each acquisition connects anew, so that an attempt that failed when it was recorded comes in its turn.
-func prepareConn(config *pgxpool.Config) func(context.Context, *pgx.Conn) (bool, error) {
+func (a *adapter) prepareConn(config *pgxpool.Config) func(context.Context, *pgx.Conn) (bool, error) {
 	next := config.PrepareConn
 	//lint:ignore SA1019 programs still set it
 	if before := config.BeforeAcquire; next == nil && before != nil {
@@ -139,7 +139,7 @@ func prepareConn(config *pgxpool.Config) func(context.Context, *pgx.Conn) (bool,
 	}
 	return func(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		w := wireOf(conn)
-		if w != nil && (w.virtual != replays(ctx) || w.virtual && w.used) {
+		if w != nil && (w.virtual != a.replaysIn(ctx) || w.virtual && w.used) {
 			return false, nil
 		}
 		w.bind(ctx)

@@ -71,7 +71,8 @@ type response struct {
 // A set is one result of a statement.
 type set struct {
 	fields    []pgproto3.FieldDescription
-	rows      [][]byte // bodies of DataRow
+	data      []byte // bodies of DataRow, one after the other
+	ends      []int  // of them
 	tag       string
 	ended     bool // the tag came
 	truncated bool
@@ -149,12 +150,14 @@ func (s *set) encode() setJSON {
 	if s.fields == nil {
 		return out
 	}
-	out.Columns, out.Rows = make([]columnJSON, len(s.fields)), make([][]json.RawMessage, len(s.rows))
+	out.Columns, out.Rows = make([]columnJSON, len(s.fields)), make([][]json.RawMessage, len(s.ends))
 	for i, f := range s.fields {
 		out.Columns[i] = columnOf(f)
 	}
-	for i, row := range s.rows {
-		out.Rows[i] = encodeRow(row, s.fields)
+	begin := 0
+	for i, end := range s.ends {
+		out.Rows[i] = encodeRow(s.data[begin:end], s.fields)
+		begin = end
 	}
 	return out
 }

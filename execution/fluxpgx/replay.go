@@ -204,7 +204,7 @@ func (w *wire) welcome() {
 }
 
 // replay returns what the execution is replayed from.
-func (w *wire) replay() *replay { return w.a.replayOf(execution.FromContext(w.ctx)) }
+func (w *wire) replay() *replay { return w.a.replayOf(w.a.rec.ExecutionIn(w.ctx)) }
 
 // encode appends a message.
 func encode(to []byte, m pgproto3.BackendMessage) []byte {
@@ -521,7 +521,7 @@ func (w *wire) copiesIn(sql string) bool {
 	if !isCopyIn(st) || w.replay().refused[st.Text] {
 		return false
 	}
-	w.copying = &operation{request: &request{sql: sql, copy: record.NewBodyWriter(max(execution.FromContext(w.ctx).BodyLimit(), 1))}}
+	w.copying = &operation{request: &request{sql: sql, copy: record.NewBodyWriter(max(w.a.rec.ExecutionIn(w.ctx).BodyLimit(), 1))}}
 	w.reply(encode(nil, &pgproto3.CopyInResponse{}))
 	return true
 }

@@ -21,7 +21,7 @@ func (w *wire) serverMessage(kind byte, message []byte) {
 	case kind == 'N' || kind == 'S':
 		w.aside(kind, body)
 	case len(w.queue) > 0:
-		message = w.answered(w.queue[0], kind, message)
+		message = w.answered(&w.queue[0], kind, message)
 	}
 	w.out = append(w.out, message...)
 	w.advance()
@@ -77,7 +77,7 @@ func (w *wire) answered(it *item, kind byte, message []byte) []byte {
 	switch {
 	case kind == 'E':
 		w.serverFailed(it, body)
-	case kind == 'Z':
+	case kind == 'Z' && len(body) > 0:
 		return w.serverReady(it, message)
 	case it.kind == 'D' || it.kind == 'd':
 		w.described(it, kind, body)
@@ -96,10 +96,10 @@ func (w *wire) answered(it *item, kind byte, message []byte) []byte {
 
 // done takes the first item off the queue.
 func (w *wire) done(it *item) {
-	w.queue = w.queue[1:]
 	if it.op != nil {
 		w.group = append(w.group, it.op)
 	}
+	w.dequeue()
 }
 
 func (w *wire) described(it *item, kind byte, body []byte) {
@@ -148,7 +148,7 @@ func (w *wire) serverFailed(it *item, body []byte) {
 		return
 	}
 	for len(w.queue) > 0 && w.queue[0].kind != 'S' {
-		it := w.queue[0]
+		it := &w.queue[0]
 		if it.op != nil {
 			it.op.err, failed = failed, errSkipped
 		}
@@ -183,7 +183,7 @@ func (w *wire) serverReady(it *item, message []byte) []byte {
 		o.response.setStatus(message[5])
 		w.finish(o)
 	}
-	w.group = nil
+	w.group = w.group[:0]
 	if w.status != 0 {
 		message = append(append([]byte(nil), message[:5]...), w.status)
 	}
@@ -261,7 +261,8 @@ func (r *response) row(o *operation, body []byte) {
 		return
 	}
 	r.size += len(body)
-	s.rows = append(s.rows, bytes.Clone(body))
+	s.data = append(s.data, body...)
+	s.ends = append(s.ends, len(s.data))
 }
 
 func (r *response) tag() string {

@@ -19,17 +19,20 @@ import (
 type session struct {
 	statements map[string]*statement
 	portals    map[string]*portal
-	queue      []*item      // what the server is to answer, in order
+	queue      []item       // what the server is to answer, in order
+	base       []item       // memory of queue
 	group      []*operation // that were answered, until the server is ready again
 	unit       unit
 	status     byte // of the transaction, as the client was told last; 0 before
 	refused    error
+	off        bool // nobody records what is sent now
 	skipping   bool // an answer from the record failed: nothing more is answered until Sync
 	held       []byte
 	copying    *operation // COPY FROM STDIN that the client sends data for
 
 	setup    []*exchange // what was done to set the connection up
-	setupFor record.ID   // execution whose record has it
+	setupFor record.ID   // execution whose record has it, when brought
+	brought  bool
 }
 
 // A statement is one that was prepared.
@@ -116,6 +119,10 @@ var errSkipped = errors.New("not done: an earlier statement of the batch failed"
 
 // clientMessage takes a message of the client and says whether the server is to get it.
 func (w *wire) clientMessage(kind byte, body []byte) (forward bool) {
+	if w.off && len(w.queue) == 0 && !w.virtual && kind != 'P' && kind != 'D' {
+		w.stray(kind)
+		return true
+	}
 	switch kind {
 	case 'P':
 		return w.parse(body)
@@ -134,16 +141,28 @@ func (w *wire) clientMessage(kind byte, body []byte) (forward bool) {
 	case 'd', 'c', 'f':
 		return w.copyData(kind, body)
 	case 'F':
-		w.expect(&item{kind: 'F'})
+		w.expect(item{kind: 'F'})
 	case 'X':
 		w.fail(io.EOF)
 	}
 	return !w.virtual
 }
 
+// stray counts statements that belong to no execution.
+func (w *wire) stray(kind byte) {
+	if kind == 'E' || kind == 'Q' {
+		w.a.rec.Start(w.ctx, execution.Op{})
+	}
+}
+
 // expect queues what the server, or the record, is to answer.
-func (w *wire) expect(it *item) {
-	w.queue = append(w.queue, it)
+func (w *wire) expect(it item) {
+	if len(w.queue) == 0 {
+		w.queue = w.base[:0]
+	}
+	if w.queue = append(w.queue, it); len(w.queue) == 1 {
+		w.base = w.queue[:0]
+	}
 	w.advance()
 }
 
@@ -151,14 +170,21 @@ func (w *wire) expect(it *item) {
 func (w *wire) advance() {
 	for len(w.queue) > 0 && w.queue[0].local {
 		w.out = append(w.out, w.queue[0].reply...)
-		w.queue = w.queue[1:]
+		w.dequeue()
+	}
+}
+
+func (w *wire) dequeue() {
+	w.queue[0] = item{}
+	if w.queue = w.queue[1:]; len(w.queue) == 0 {
+		w.queue = w.base[:0]
 	}
 }
 
 // reply answers from the record, in its turn.
 func (w *wire) reply(data []byte) {
 	if len(data) > 0 && w.err == nil {
-		w.expect(&item{local: true, reply: data})
+		w.expect(item{local: true, reply: data})
 	}
 }
 
@@ -177,7 +203,7 @@ func (w *wire) parse(body []byte) bool {
 		w.hold(&pgproto3.ParseComplete{})
 		return false
 	}
-	w.expect(&item{kind: 'P'})
+	w.expect(item{kind: 'P'})
 	return true
 }
 
@@ -195,7 +221,7 @@ func (w *wire) bindPortal(body []byte) bool {
 		w.hold(&pgproto3.BindComplete{})
 		return false
 	}
-	w.expect(&item{kind: 'B'})
+	w.expect(item{kind: 'B'})
 	return true
 }
 
@@ -233,7 +259,7 @@ func (w *wire) describe(body []byte) bool {
 		}
 		p.described = true
 		if !w.virtual {
-			w.expect(&item{kind: 'd', portal: p})
+			w.expect(item{kind: 'd', portal: p})
 		}
 		return !w.virtual
 	}
@@ -245,7 +271,7 @@ func (w *wire) describe(body []byte) bool {
 		w.answerDescribe(st)
 		return false
 	}
-	w.expect(&item{kind: 'D', statement: st, op: w.startDescribe(st)})
+	w.expect(item{kind: 'D', statement: st, op: w.startDescribe(st)})
 	return true
 }
 
@@ -259,7 +285,7 @@ func (w *wire) execute(body []byte) bool {
 		w.answerExecute(op, p)
 		return false
 	}
-	w.expect(&item{kind: 'E', op: op, portal: p})
+	w.expect(item{kind: 'E', op: op, portal: p})
 	return true
 }
 
@@ -269,7 +295,7 @@ func (w *wire) query(sql string) bool {
 	}
 	req := &request{sql: sql}
 	if !w.virtual && isCopyIn(w.a.statements.Parse(sql)) {
-		req.copy = record.NewBodyWriter(max(execution.FromContext(w.ctx).BodyLimit(), 1))
+		req.copy = record.NewBodyWriter(max(w.a.rec.ExecutionIn(w.ctx).BodyLimit(), 1))
 	}
 	op := w.start(req)
 	if w.virtual || op.isAnswered() {
@@ -279,7 +305,7 @@ func (w *wire) query(sql string) bool {
 	if req.copy != nil {
 		w.copying = op
 	}
-	w.expect(&item{kind: 'Q', op: op})
+	w.expect(item{kind: 'Q', op: op})
 	return true
 }
 
@@ -310,7 +336,7 @@ func (w *wire) closeStatement(body []byte) bool {
 		w.hold(&pgproto3.CloseComplete{})
 		return false
 	}
-	w.expect(&item{kind: 'C'})
+	w.expect(item{kind: 'C'})
 	return true
 }
 
@@ -328,13 +354,13 @@ func (w *wire) sync() bool {
 		return false
 	}
 	w.skipping = false
-	w.expect(&item{kind: 'S', op: commit})
+	w.expect(item{kind: 'S', op: commit})
 	return true
 }
 
 // expectPipeline makes the statements of a batch a transaction when one of them writes: the server undoes all when one fails.
 func (w *wire) expectPipeline(data []byte) {
-	if w.unit.name != "" || bytes.IndexByte(data, 'E') < 0 {
+	if w.off || w.unit.name != "" || bytes.IndexByte(data, 'E') < 0 {
 		return
 	}
 	prepared, executed, writes := map[string]string{}, 0, false
@@ -369,7 +395,7 @@ func (w *wire) writes(name string, prepared map[string]string) bool {
 }
 
 func (w *wire) enter(implicit bool) {
-	if x := execution.FromContext(w.ctx); x != nil {
+	if x := w.a.rec.ExecutionIn(w.ctx); x != nil {
 		w.unit = unit{name: x.NewTransaction(), of: x, implicit: implicit}
 	}
 }
@@ -380,7 +406,7 @@ func (w *wire) start(req *request) *operation {
 	if st.Verb == "" {
 		return nil
 	}
-	if w.unit.name != "" && w.unit.of != execution.FromContext(w.ctx) {
+	if w.unit.name != "" && w.unit.of != w.a.rec.ExecutionIn(w.ctx) {
 		w.unit = unit{}
 	}
 	if st.Shape == record.ShapeBegin && w.unit.name == "" && !isSetup(w.ctx) {
@@ -428,7 +454,7 @@ func (w *wire) startOp(shape string, effect record.Effect, req *request, same an
 		return op
 	}
 	op.call = w.a.rec.Start(w.ctx, execution.Op{
-		Boundary: boundary, Target: w.a.targetIn(execution.FromContext(w.ctx)), Shape: shape, Effect: effect,
+		Boundary: boundary, Target: w.a.targetIn(w.a.rec.ExecutionIn(w.ctx)), Shape: shape, Effect: effect,
 		Request: req, Identity: same, Transaction: w.unit.name,
 	})
 	if op.call == nil {
@@ -497,11 +523,11 @@ func (w *wire) keepSetup(o *operation) {
 
 // bringSetup makes the set-up of the connection part of the record of an execution that uses it, so that a replay can answer it.
 func (w *wire) bringSetup() {
-	x := execution.FromContext(w.ctx)
-	if len(w.setup) == 0 || x == nil || w.virtual || isSetup(w.ctx) || w.setupFor == x.ID() {
+	x := w.a.rec.ExecutionIn(w.ctx)
+	if len(w.setup) == 0 || w.virtual || isSetup(w.ctx) || !w.records() || w.brought && w.setupFor == x.ID() {
 		return
 	}
-	w.setupFor = x.ID()
+	w.setupFor, w.brought = x.ID(), true
 	call := w.a.rec.Start(w.ctx, execution.Op{Boundary: boundary, Target: w.a.target, Shape: shapeSetup, Effect: record.EffectNone})
 	call.Finish(map[string]any{"setup": w.setup}, nil)
 }

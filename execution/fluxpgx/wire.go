@@ -39,6 +39,7 @@ type wire struct {
 	in   []byte // from the client, an unfinished message
 	back []byte // from the server, an unfinished message
 	out  []byte // for the client
+	sent int    // of out
 
 	session
 }
@@ -90,7 +91,7 @@ func (w *wire) Write(p []byte) (int, error) {
 // fromClient takes messages of the client and returns what the server is to get: all of it, but for statements that a resume
 // answers.
 func (w *wire) fromClient(p []byte) (forward []byte, err error) {
-	if replays(w.ctx) != w.virtual {
+	if w.a.replaysIn(w.ctx) != w.virtual {
 		return nil, errMixed
 	}
 	if !w.started {
@@ -99,11 +100,11 @@ func (w *wire) fromClient(p []byte) (forward []byte, err error) {
 		}
 		return p, nil
 	}
-	whole := len(w.in) == 0
 	data := p
-	if !whole {
+	if len(w.in) > 0 {
 		data = append(w.in, p...)
 	}
+	w.off = !w.records()
 	w.expectPipeline(data)
 	rest, all := data, true
 	for len(rest) >= 5 {
@@ -115,17 +116,25 @@ func (w *wire) fromClient(p []byte) (forward []byte, err error) {
 		if w.refused != nil {
 			return nil, w.refused
 		}
-		if all = all && pass; pass {
+		if all && !pass {
+			forward = append(forward, data[:len(data)-len(rest)]...)
+		} else if !all && pass {
 			forward = append(forward, rest[:n]...)
 		}
+		all = all && pass
 		rest = rest[n:]
 	}
-	w.in = append([]byte(nil), rest...)
-	w.changed.Broadcast()
-	if whole && all && len(rest) == 0 {
-		return p, nil
+	if all {
+		forward = data[:len(data)-len(rest)]
 	}
+	w.in = append(w.in[:0:0], rest...)
+	w.changed.Broadcast()
 	return forward, nil
+}
+
+// records says whether operations under the context of the connection belong to somebody.
+func (w *wire) records() bool {
+	return w.a.rec.ExecutionIn(w.ctx) != nil || w.a.rec.Booting() || isSetup(w.ctx)
 }
 
 // messageLength returns the length of a message with its type and its length.
@@ -139,16 +148,16 @@ func (w *wire) Read(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	for {
 		switch {
-		case len(w.out) > 0:
-			n := copy(p, w.out)
-			if w.out = w.out[n:]; len(w.out) == 0 {
-				w.out = nil
+		case w.sent < len(w.out):
+			n := copy(p, w.out[w.sent:])
+			if w.sent += n; w.sent == len(w.out) {
+				w.sent, w.out = 0, emptied(w.out)
 			}
 			return n, nil
 		case w.err != nil:
 			return 0, w.err
 		case !w.virtual:
-			if err := w.fill(); err != nil && len(w.out) == 0 {
+			if err := w.fill(); err != nil && w.sent == len(w.out) {
 				return 0, err
 			}
 		case w.closed:
@@ -159,6 +168,14 @@ func (w *wire) Read(p []byte) (int, error) {
 			w.changed.Wait()
 		}
 	}
+}
+
+// emptied returns a buffer for use again, unless it has grown large.
+func emptied(buf []byte) []byte {
+	if cap(buf) > 64<<10 {
+		return nil
+	}
+	return buf[:0]
 }
 
 // fill reads from the server. The lock is not held meanwhile.
@@ -176,7 +193,8 @@ func (w *wire) fill() error {
 // fromServer takes messages of the server and hands them on.
 func (w *wire) fromServer(data []byte) {
 	if len(w.back) > 0 {
-		data = append(w.back, data...)
+		w.back = append(w.back, data...)
+		data = w.back
 	}
 	for len(data) >= 5 {
 		n := messageLength(data)
@@ -186,7 +204,7 @@ func (w *wire) fromServer(data []byte) {
 		w.serverMessage(data[0], data[:n])
 		data = data[n:]
 	}
-	w.back = append(w.back[:0:0], data...)
+	w.back = append(emptied(w.back), data...)
 }
 
 // SetDeadline implements net.Conn.
