@@ -27,6 +27,7 @@ import (
 // The compiler holds the functions to their types. An Aggregate is safe for concurrent use.
 type Aggregate[S any] struct {
 	name   string
+	shape  string // of the operation that loads one
 	events map[string]func(S, *message.Message) (S, error)
 }
 
@@ -52,6 +53,7 @@ func NewAggregate[S any](evolutions ...Evolution[S]) *Aggregate[S] {
 	a := &Aggregate[S]{
 		name: kindOf(reflect.TypeFor[S]()).name, events: make(map[string]func(S, *message.Message) (S, error), len(evolutions)),
 	}
+	a.shape = "load " + a.name
 	for _, e := range evolutions {
 		if a.events[e.event] != nil {
 			panic(fmt.Sprintf("flux: aggregate %s: two functions for %s", a.name, e.event))
@@ -87,7 +89,7 @@ func (a *Aggregate[S]) LoadAsOf(ctx context.Context, app *App, id string, t time
 
 func (a *Aggregate[S]) load(ctx context.Context, app *App, id string, until time.Time) (*Loaded[S], error) {
 	l := &Loaded[S]{ID: id, Last: NoEvents, kind: a, app: app, past: !until.IsZero()}
-	for m, err := range app.Events(ctx, id, NoEvents) {
+	for m, err := range app.events(ctx, a.shape, id, NoEvents) {
 		if err != nil {
 			return nil, err
 		}

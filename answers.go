@@ -31,7 +31,7 @@ type answers struct {
 	}
 }
 
-// outcome is an answer, or why there is none.
+// outcome is an answer, or why there is none. An answer that is an error is both.
 type outcome struct {
 	message *message.Message
 	err     error
@@ -191,7 +191,7 @@ func outcomeOf(m *message.Message) outcome {
 	}
 	e := new(Error)
 	if err := json.Unmarshal(m.Payload, e); err != nil {
-		return outcome{err: fmt.Errorf("%w: malformed error: %w", ErrInternal, err)}
+		return outcome{message: m, err: fmt.Errorf("%w: malformed error: %w", ErrInternal, err)}
 	}
-	return outcome{err: e}
+	return outcome{message: m, err: e}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/message"
 )
 
@@ -18,6 +19,7 @@ type App struct {
 	conn     *connection
 	producer *producer
 	log      *slog.Logger
+	offline  bool // there is no server
 
 	// An App closes in two steps: first Run has to end, which may need everything else.
 	closing, ctx    context.Context
@@ -42,18 +44,35 @@ func Connect(ctx context.Context, c Config) (*App, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	conn := dial(c)
+	if mode, _ := c.Recorder.Process(); mode == execution.ModeReplay {
+		return newApp(c, true), nil
+	}
+	a := newApp(c, false)
 	reaching, cancel := context.WithTimeout(ctx, c.ConnectTimeout)
 	defer cancel()
-	if err := conn.reach(reaching); err != nil {
-		conn.close()
+	if err := a.conn.reach(reaching); err != nil {
+		a.conn.close()
 		return nil, err
 	}
-	a := &App{config: c, conn: conn, log: c.Logger}
+	return a, nil
+}
+
+// Offline returns an App without a server, for [ReplayMessage]: what records do not answer returns [ErrUnavailable], and
+// [App.Run] gives no messages to handlers. [Connect] does the same in a process that flux replay started.
+func Offline(c Config) (*App, error) {
+	c = c.WithDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return newApp(c, true), nil
+}
+
+func newApp(c Config, offline bool) *App {
+	a := &App{config: c, conn: dial(c), log: c.Logger, offline: offline}
 	a.closing, a.stopRun = context.WithCancel(context.Background())
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	limits := producerLimits{windowBytes: c.WindowBytes, messageBytes: c.MaxMessageBytes}
-	a.producer = newProducer(conn.publish, limits, func(err error) {
+	a.producer = newProducer(a.conn.publish, limits, func(err error) {
 		a.log.Warn("publishing: connection lost", "error", err)
 	})
 	a.values.app = a
@@ -61,7 +80,7 @@ func Connect(ctx context.Context, c Config) (*App, error) {
 		message.Result:      newAnswers(a, message.Result),
 		message.WebResponse: newAnswers(a, message.WebResponse),
 	}
-	return a, nil
+	return a
 }
 
 // ClientID returns the id that tells this instance of the application apart.
@@ -82,7 +101,10 @@ func (a *App) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(a.closing, cancel)()
-	if len(trackers) == 0 {
+	if mode, of := a.config.Recorder.Process(); mode != execution.ModeOff {
+		return a.runRecorded(ctx, of)
+	}
+	if len(trackers) == 0 || a.offline {
 		<-ctx.Done()
 		return nil
 	}

@@ -180,6 +180,12 @@ func (b *batch) appends() ([]*fluxv1.LogAppend, error) {
 	return appends, nil
 }
 
+// changes returns the transaction that publishes the outputs.
+func (b *batch) changes() (*fluxv1.Transaction, error) {
+	appends, err := b.appends()
+	return &fluxv1.Transaction{Appends: appends}, err
+}
+
 // addOutputs adds what one call of a handler published.
 func (b *batch) addOutputs(outputs []output) {
 	if len(outputs) == 0 {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/message"
 )
 
@@ -41,6 +42,11 @@ type Config struct {
 	MaxMessageBytes int
 	// WindowBytes is how much may be published without having been answered before publishing waits. Defaults to 8 MiB.
 	WindowBytes int
+
+	// Recorder records each call of a handler as an execution, and what executions do with Flux as operations. Operations are
+	// recorded without it too where their context has an execution, as in an HTTP handler behind its Middleware. In a process
+	// that flux replay or flux resume started, an App handles the recorded message and nothing else. Defaults to none.
+	Recorder *execution.Recorder
 
 	// Logger is told what nobody else is: lost connections, errors of handlers. Defaults to silence.
 	Logger *slog.Logger

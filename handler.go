@@ -168,6 +168,9 @@ func (t *handlerTable) add(h handler) error {
 	return nil
 }
 
+// handlersOf returns the handlers of a message of a type, in the order in which they are called.
+func (t *handlerTable) handlersOf(kind string) []handler { return slices.Concat(t.byKind[kind], t.raw) }
+
 // plain reports whether all handlers take whole logs and answer nothing.
 func (t *handlerTable) plain() bool {
 	return len(t.byKind) == 0 && !slices.ContainsFunc(t.raw, func(h handler) bool { return h.answers })

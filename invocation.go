@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/message"
 )
 
@@ -20,9 +22,15 @@ type Invocation struct {
 	message *message.Message
 	copied  message.Message // what message points to, unless it points into memory of the batch
 
+	execution *execution.Execution // of this call, nil when it is not recorded
+	first     record.ID            // of the first try of this message, when this one is another
+	attempt   int                  // from 1; 0 before the first that is recorded
+	handler   int                  // that is called, among those of the message
+
 	mu      sync.Mutex
 	over    bool
 	outputs []output // of an atomic consumer
+	unit    string   // of the operations that made them
 }
 
 type invocationKey struct{}
@@ -116,7 +124,14 @@ func (i *Invocation) answer(result any, failure error) error {
 		return err
 	}
 	m.Target, m.Request = request.Source, request.Request
-	return i.session.app.publish(i, message.Log{Type: answerType(log)}, []*message.Message{m}, None)
+	return i.tell(message.Log{Type: answerType(log)}, m)
+}
+
+// tell publishes what becomes of a message. That is no part of its execution: the handler has returned.
+func (i *Invocation) tell(log message.Log, m *message.Message) error {
+	i.session.app.correlateMessage(i, m)
+	_, err := i.session.app.publishNow(i, log, []*message.Message{m}, None)
+	return err
 }
 
 // answerMessage returns the message of a result, or of a failure. Web requests know errors of their own.
@@ -176,6 +191,9 @@ func (a *App) correlateMessage(ctx context.Context, m *message.Message) {
 		m.Metadata = make(map[string]string, 8)
 	}
 	a.correlate(ctx, m.Metadata)
+	if m.ID == "" && a.records(ctx) {
+		m.ID = randomID() // so that the record can name it
+	}
 }
 
 // correlate adds the correlation to metadata, over entries of the same names.
@@ -186,6 +204,9 @@ func (a *App) correlate(ctx context.Context, metadata map[string]string) {
 	}
 	if user, ok := ctx.Value(userKey{}).(string); ok {
 		metadata[metaUser] = user
+	}
+	if x := execution.FromContext(ctx); x != nil {
+		metadata[metaExecution] = x.ID().String()
 	}
 }
 

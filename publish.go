@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/message"
 )
 
@@ -20,6 +22,9 @@ const (
 	// None waits for nothing but room in the window.
 	None
 )
+
+// name is "" for the default.
+func (g Guarantee) name() string { return [...]string{"", "sent", "none"}[g] }
 
 // PublishOptions are what a publication may say besides its payload. Nil means all defaults.
 type PublishOptions struct {
@@ -81,27 +86,58 @@ func (a *App) publish(ctx context.Context, log message.Log, messages []*message.
 	for _, m := range messages {
 		a.correlateMessage(ctx, m)
 	}
+	if !a.records(ctx) {
+		_, err := a.publishNow(ctx, log, messages, guarantee)
+		return err
+	}
+	return a.publishRecorded(ctx, log, messages, guarantee)
+}
+
+// publishRecorded publishes messages that are complete as an operation.
+func (a *App) publishRecorded(ctx context.Context, log message.Log, messages []*message.Message, guarantee Guarantee) error {
+	op := execution.Op{Target: log.String(), Shape: "publish", Effect: record.EffectWrite, Transaction: Current(ctx).unitOf(a)}
+	op = operationRequest{Log: op.Target, Guarantee: guarantee.name()}.with(ctx, op, messages)
+	_, err := operate(ctx, a, op, func(c *execution.Call) (firstIndex, error) {
+		first, err := a.publishNow(ctx, log, messages, guarantee)
+		link(c, log, messages, first)
+		return firstIndex{first}, err
+	})
+	return err
+}
+
+// firstIndex is what records have of the answer to messages: the index of the first one, if that is known already.
+type firstIndex struct {
+	Index message.Index `json:"index,omitempty"`
+}
+
+// publishNow publishes messages that are complete, and returns the index of the first one, 0 when that is not known yet.
+func (a *App) publishNow(
+	ctx context.Context, log message.Log, messages []*message.Message, guarantee Guarantee,
+) (message.Index, error) {
 	var then func(error)
 	if i := Current(ctx); i != nil && i.session.app == a {
 		if i.keep(log, messages) {
-			return nil
+			return 0, nil
 		}
 		then = i.hold()
 	}
-	t, _, err := a.enqueue(ctx, log, messages, then)
+	t, place, err := a.enqueue(ctx, log, messages, then)
 	if err != nil {
 		if then != nil {
 			then(err)
 		}
-		return err
+		return 0, err
 	}
 	switch guarantee {
 	case None:
-		return nil
+		return 0, nil
 	case Sent:
-		return a.producer.waitSent(ctx, t)
+		return 0, a.producer.waitSent(ctx, t)
 	}
-	return t.wait(ctx)
+	if err := t.wait(ctx); err != nil {
+		return 0, err
+	}
+	return message.Index(t.firsts[0]) + message.Index(place), nil
 }
 
 // errorKind is the type of published errors.

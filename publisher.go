@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/message"
 )
 
@@ -62,6 +64,20 @@ func (a *App) Publisher(log message.Log, options *PublisherOptions) *Publisher {
 // but its strings. When too much is under way already it waits, until ctx ends. It returns [ErrTooLarge] for a message that
 // no block holds, and the error of an earlier message until Flush has returned that.
 func (p *Publisher) Send(ctx context.Context, m *message.Message) error {
+	if !p.app.records(ctx) {
+		return p.sendNow(ctx, m)
+	}
+	messages := named(ctx, m)
+	op := execution.Op{Target: p.log.String(), Shape: "send", Effect: record.EffectWrite}
+	op = operationRequest{Log: op.Target}.with(ctx, op, messages)
+	_, err := operate(ctx, p.app, op, func(c *execution.Call) (Nothing, error) {
+		link(c, p.log, messages, 0)
+		return Nothing{}, p.sendNow(ctx, messages[0])
+	})
+	return err
+}
+
+func (p *Publisher) sendNow(ctx context.Context, m *message.Message) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := &p.mu.writer
@@ -119,6 +135,15 @@ func (p *Publisher) answered(err error) {
 // Flush waits until all messages sent so far are on disk. It returns the first error of any of them, once: some of the
 // messages since the flush before are not stored then.
 func (p *Publisher) Flush(ctx context.Context) error {
+	if !p.app.records(ctx) {
+		return p.flushNow(ctx)
+	}
+	op := execution.Op{Target: p.log.String(), Shape: "flush", Effect: record.EffectWrite, Request: &operationRequest{Log: p.log.String()}}
+	_, err := operate(ctx, p.app, op, func(*execution.Call) (Nothing, error) { return Nothing{}, p.flushNow(ctx) })
+	return err
+}
+
+func (p *Publisher) flushNow(ctx context.Context) error {
 	p.mu.Lock()
 	p.sealLocked(ctx) // the error is returned below
 	p.mu.Unlock()
@@ -152,18 +177,42 @@ func (a *App) Append(ctx context.Context, log message.Log, messages ...*message.
 	if err := log.Validate(); err != nil || len(messages) == 0 {
 		return nil, err
 	}
-	t, place, err := a.enqueue(ctx, log, messages, nil)
-	if err == nil {
-		err = t.wait(ctx)
-	}
+	first, err := a.append(ctx, log, messages)
 	if err != nil {
 		return nil, err
 	}
 	indexes := make([]message.Index, len(messages))
 	for i := range indexes {
-		indexes[i] = message.Index(t.firsts[0]) + message.Index(place+i)
+		indexes[i] = first + message.Index(i)
 	}
 	return indexes, nil
+}
+
+// append stores messages and returns the index of the first one.
+func (a *App) append(ctx context.Context, log message.Log, messages []*message.Message) (message.Index, error) {
+	if !a.records(ctx) {
+		return a.appendNow(ctx, log, messages)
+	}
+	copies := named(ctx, messages...)
+	op := execution.Op{Target: log.String(), Shape: "append", Effect: record.EffectWrite}
+	op = operationRequest{Log: op.Target}.with(ctx, op, copies)
+	answer, err := operate(ctx, a, op, func(c *execution.Call) (firstIndex, error) {
+		first, err := a.appendNow(ctx, log, copies)
+		link(c, log, copies, first)
+		return firstIndex{first}, err
+	})
+	return answer.Index, err
+}
+
+func (a *App) appendNow(ctx context.Context, log message.Log, messages []*message.Message) (message.Index, error) {
+	t, place, err := a.enqueue(ctx, log, messages, nil)
+	if err == nil {
+		err = t.wait(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return message.Index(t.firsts[0]) + message.Index(place), nil
 }
 
 // enqueue publishes messages as one and returns their transaction with the place of the first one in it.

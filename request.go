@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/message"
 )
 
@@ -89,6 +91,37 @@ func (a *App) ask(ctx context.Context, log message.Log, m *message.Message) (*me
 	if err := log.Validate(); err != nil {
 		return nil, err
 	}
+	a.correlateMessage(ctx, m)
+	if !a.records(ctx) {
+		return a.askNow(ctx, log, m)
+	}
+	op := execution.Op{Target: log.String(), Shape: "ask", Effect: record.EffectWrite}
+	if log.Type == message.Query {
+		op.Effect = record.EffectRead
+	}
+	messages := []*message.Message{m}
+	op = operationRequest{Log: op.Target}.with(ctx, op, messages)
+	answer, err := operate(ctx, a, op, func(c *execution.Call) (*recordedMessage, error) {
+		link(c, log, messages, 0)
+		answer, err := a.askNow(ctx, log, m)
+		linkAnswer(c, answer)
+		if err != nil {
+			return nil, err
+		}
+		return newRecordedMessage(c.Execution(), answer), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if answer == nil {
+		return nil, fmt.Errorf("%w: the answer to %s is not known", execution.ErrDiverged, m.Type)
+	}
+	return answer.message()
+}
+
+// askNow publishes a request that is complete but for its id, and returns the message that answers it, also when that is an
+// error.
+func (a *App) askNow(ctx context.Context, log message.Log, m *message.Message) (*message.Message, error) {
 	ctx, cancel := a.requestContext(ctx)
 	defer cancel()
 	answers := a.answers[answerType(log.Type)]
@@ -97,7 +130,6 @@ func (a *App) ask(ctx context.Context, log message.Log, m *message.Message) (*me
 		return nil, err
 	}
 	defer answers.forget(id)
-	a.correlateMessage(ctx, m)
 	m.Source, m.Request = a.config.ClientID, message.NewRequestID(id)
 	refused := func(err error) {
 		if err != nil {

@@ -2,12 +2,15 @@ package flux
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
 	"connectrpc.com/connect"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
+	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/message"
 )
 
@@ -48,13 +51,13 @@ func (a *App) schedule(ctx context.Context, put *fluxv1.SchedulePut, payload any
 	if err != nil {
 		return false, err
 	}
-	a.correlate(ctx, m.Metadata)
+	a.correlateMessage(ctx, m)
 	m.Metadata[metaScheduleID] = put.ScheduleId
 	if put.Block, err = packed(m); err != nil {
 		return false, err
 	}
 	put.IfAbsent = o.IfAbsent
-	return a.effect(ctx, &fluxv1.Transaction{Schedules: []*fluxv1.SchedulePut{put}})
+	return a.effect(ctx, &fluxv1.Transaction{Schedules: []*fluxv1.SchedulePut{put}}, m)
 }
 
 // metaScheduleID is the metadata with the id of a schedule. Source: section 3.2 of the Flux Capacitor protocol.
@@ -76,6 +79,26 @@ type PendingSchedule struct {
 // GetSchedule returns the pending schedule with an id. It returns [ErrNotFound] when there is none; its message may be in the
 // log already.
 func (a *App) GetSchedule(ctx context.Context, id string) (PendingSchedule, error) {
+	if !a.records(ctx) {
+		return a.getScheduleNow(ctx, id)
+	}
+	op := execution.Op{
+		Target: "schedules", Shape: "get", Effect: record.EffectRead, Request: &operationRequest{Schedule: id},
+	}
+	recorded, err := operate(ctx, a, op, func(c *execution.Call) (recordedSchedule, error) {
+		s, err := a.getScheduleNow(ctx, id)
+		if err != nil {
+			return recordedSchedule{}, err
+		}
+		return newRecordedSchedule(c.Execution(), s), nil
+	})
+	if err != nil {
+		return PendingSchedule{}, err
+	}
+	return recorded.pending()
+}
+
+func (a *App) getScheduleNow(ctx context.Context, id string) (PendingSchedule, error) {
 	answer, err := a.conn.schedules.GetSchedule(ctx, connect.NewRequest(&fluxv1.GetScheduleRequest{ScheduleId: id, Raw: true}))
 	if err != nil {
 		return PendingSchedule{}, ofServer(err)
@@ -83,25 +106,87 @@ func (a *App) GetSchedule(ctx context.Context, id string) (PendingSchedule, erro
 	return pendingOf(answer.Msg.GetSchedule()), nil
 }
 
+// recordedSchedule is a pending schedule as records have it.
+type recordedSchedule struct {
+	ID      string           `json:"id"`
+	Due     time.Time        `json:"due"`
+	Message *recordedMessage `json:"message"`
+}
+
+func newRecordedSchedule(x *execution.Execution, s PendingSchedule) recordedSchedule {
+	return recordedSchedule{s.ID, s.Due, newRecordedMessage(x, s.Message)}
+}
+
+func (r *recordedSchedule) pending() (PendingSchedule, error) {
+	if r.Message == nil {
+		return PendingSchedule{}, fmt.Errorf("%w: the schedule is not known", execution.ErrDiverged)
+	}
+	m, err := r.Message.message()
+	return PendingSchedule{ID: r.ID, Due: r.Due, Message: m}, err
+}
+
 // Schedules returns the pending schedules in the order in which they are due. It ends with the first error.
 func (a *App) Schedules(ctx context.Context) iter.Seq2[PendingSchedule, error] {
 	return func(yield func(PendingSchedule, error) bool) {
-		request := &fluxv1.ListSchedulesRequest{MaxSize: 1000, Raw: true}
+		var after *fluxv1.PendingSchedule
 		for more := true; more; {
-			answer, err := a.conn.schedules.ListSchedules(ctx, connect.NewRequest(request))
+			page, rest, err := a.schedulePage(ctx, after)
 			if err != nil {
-				yield(PendingSchedule{}, ofServer(err))
+				yield(PendingSchedule{}, err)
 				return
 			}
-			for _, in := range answer.Msg.GetSchedules() {
-				if !yield(pendingOf(in), nil) {
+			for _, s := range page {
+				if !yield(s, nil) {
 					return
 				}
-				request.After = &fluxv1.PendingSchedule{ScheduleId: in.GetScheduleId(), Due: in.GetDue()}
+				after = &fluxv1.PendingSchedule{ScheduleId: s.ID, Due: s.Due.UnixMilli()}
 			}
-			more = answer.Msg.GetMore()
+			more = rest
 		}
 	}
+}
+
+func (a *App) schedulePage(ctx context.Context, after *fluxv1.PendingSchedule) (page []PendingSchedule, more bool, err error) {
+	if !a.records(ctx) {
+		return a.schedulePageNow(ctx, after)
+	}
+	op := execution.Op{
+		Target: "schedules", Shape: "list", Effect: record.EffectRead, Request: &operationRequest{AfterItem: after},
+	}
+	recorded, err := operate(ctx, a, op, func(c *execution.Call) (recordedSchedules, error) {
+		page, more, err := a.schedulePageNow(ctx, after)
+		out := recordedSchedules{More: more}
+		for _, s := range page {
+			out.Schedules = append(out.Schedules, newRecordedSchedule(c.Execution(), s))
+		}
+		return out, err
+	})
+	for i := range recorded.Schedules {
+		s, bad := recorded.Schedules[i].pending()
+		if bad != nil {
+			return nil, false, bad
+		}
+		page = append(page, s)
+	}
+	return page, recorded.More, err
+}
+
+// recordedSchedules is a page of pending schedules as records have it.
+type recordedSchedules struct {
+	Schedules []recordedSchedule `json:"schedules"`
+	More      bool               `json:"more,omitempty"`
+}
+
+func (a *App) schedulePageNow(ctx context.Context, after *fluxv1.PendingSchedule) (page []PendingSchedule, more bool, err error) {
+	request := &fluxv1.ListSchedulesRequest{MaxSize: 1000, Raw: true, After: after}
+	answer, err := a.conn.schedules.ListSchedules(ctx, connect.NewRequest(request))
+	if err != nil {
+		return nil, false, ofServer(err)
+	}
+	for _, in := range answer.Msg.GetSchedules() {
+		page = append(page, pendingOf(in))
+	}
+	return page, answer.Msg.GetMore(), nil
 }
 
 func pendingOf(in *fluxv1.PendingSchedule) PendingSchedule {

@@ -19,6 +19,7 @@ type tracker struct {
 	app   *App
 	name  message.ConsumerName
 	table *handlerTable
+	path  string // the log of table
 	id    string
 	Consumer
 
@@ -37,7 +38,7 @@ type advance struct {
 }
 
 func newTracker(a *App, h *Handlers, table *handlerTable) *tracker {
-	t := &tracker{app: a, name: h.name, table: table, id: a.config.ClientID + "_" + randomID(), Consumer: h.settings}
+	t := &tracker{app: a, name: h.name, table: table, path: table.log.String(), id: a.config.ClientID + "_" + randomID(), Consumer: h.settings}
 	if t.TypeFilter == "" {
 		t.TypeFilter = table.typeFilter()
 	}

@@ -11,6 +11,8 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
+	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 )
 
 // PutValue puts a value under a key, over the one that may be there, and returns when it is on disk. It takes effect at once,
@@ -41,12 +43,27 @@ func (a *App) putValue(ctx context.Context, key string, value any, ifAbsent bool
 
 // GetValue returns the value of a key, and whether there is one.
 func GetValue[V any](ctx context.Context, app *App, key string) (value V, found bool, err error) {
-	item, err := app.values.read(ctx, key)
+	item, err := app.getItem(ctx, key)
 	if err != nil || item.GetValue() == nil {
 		return value, false, err
 	}
 	value, err = decodeValue[V](item)
 	return value, err == nil, err
+}
+
+func (a *App) getItem(ctx context.Context, key string) (*fluxv1.Item, error) {
+	if !a.records(ctx) {
+		return a.values.read(ctx, key)
+	}
+	op := execution.Op{Target: "values", Shape: "get", Effect: record.EffectRead, Request: &operationRequest{Key: key}}
+	recorded, err := operate(ctx, a, op, func(c *execution.Call) (recordedItem, error) {
+		item, err := a.values.read(ctx, key)
+		return newRecordedItem(c.Execution(), item), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recorded.item()
 }
 
 func decodeValue[V any](item *fluxv1.Item) (value V, err error) {
@@ -78,21 +95,61 @@ type Item[V any] struct {
 // first error.
 func ListValues[V any](ctx context.Context, app *App, prefix string) iter.Seq2[Item[V], error] {
 	return func(yield func(Item[V], error) bool) {
-		request := &fluxv1.ListValuesRequest{Prefix: prefix, MaxSize: 1000, Raw: true}
+		after := ""
 		for more := true; more; {
-			answer, err := app.conn.values.ListValues(ctx, connect.NewRequest(request))
+			page, rest, err := app.itemPage(ctx, prefix, after)
 			if err != nil {
-				yield(Item[V]{}, ofServer(err))
+				yield(Item[V]{}, err)
 				return
 			}
-			for _, in := range answer.Msg.GetValues() {
+			for _, in := range page {
 				value, err := decodeValue[V](in)
 				if !yield(Item[V]{in.GetKey(), value}, err) || err != nil {
 					return
 				}
-				request.After = in.GetKey()
+				after = in.GetKey()
 			}
-			more = answer.Msg.GetMore()
+			more = rest
 		}
 	}
+}
+
+func (a *App) itemPage(ctx context.Context, prefix, after string) (page []*fluxv1.Item, more bool, err error) {
+	if !a.records(ctx) {
+		return a.itemPageNow(ctx, prefix, after)
+	}
+	op := execution.Op{
+		Target: "values", Shape: "list", Effect: record.EffectRead, Request: &operationRequest{Prefix: prefix, AfterKey: after},
+	}
+	recorded, err := operate(ctx, a, op, func(c *execution.Call) (recordedItems, error) {
+		page, more, err := a.itemPageNow(ctx, prefix, after)
+		out := recordedItems{More: more}
+		for _, in := range page {
+			out.Values = append(out.Values, newRecordedItem(c.Execution(), in))
+		}
+		return out, err
+	})
+	for i := range recorded.Values {
+		in, bad := recorded.Values[i].item()
+		if bad != nil {
+			return nil, false, bad
+		}
+		page = append(page, in)
+	}
+	return page, recorded.More, err
+}
+
+// recordedItems is a page of values as records have it.
+type recordedItems struct {
+	Values []recordedItem `json:"values"`
+	More   bool           `json:"more,omitempty"`
+}
+
+func (a *App) itemPageNow(ctx context.Context, prefix, after string) (page []*fluxv1.Item, more bool, err error) {
+	request := &fluxv1.ListValuesRequest{Prefix: prefix, MaxSize: 1000, Raw: true, After: after}
+	answer, err := a.conn.values.ListValues(ctx, connect.NewRequest(request))
+	if err != nil {
+		return nil, false, ofServer(err)
+	}
+	return answer.Msg.GetValues(), answer.Msg.GetMore(), nil
 }

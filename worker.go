@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/message"
 )
 
@@ -68,23 +69,24 @@ func (w *workplace) batch(b *batch) {
 
 // message calls the handlers of a message, those of whole logs last.
 func (w *workplace) message(b *batch, m *message.Message) {
-	for i := range w.table.byKind[m.Type] {
-		w.call(b, m, &w.table.byKind[m.Type][i])
+	typed := w.table.byKind[m.Type]
+	for i := range typed {
+		w.call(b, m, &typed[i], i)
 	}
 	for i := range w.table.raw {
-		w.call(b, m, &w.table.raw[i])
+		w.call(b, m, &w.table.raw[i], len(typed)+i)
 	}
 }
 
-// call calls a handler, again if it fails and the policy says so, and publishes its answer.
-func (w *workplace) call(b *batch, m *message.Message, h *handler) {
-	inv := w.invocation(b, m)
-	result, err := w.attempt(inv, h)
+// call calls a handler, again if it fails and the policy says so, and publishes its answer. number is its place among those of
+// the message.
+func (w *workplace) call(b *batch, m *message.Message, h *handler, number int) {
+	inv, result, err := w.attempt(w.invocation(b, m), h, number)
 	if err == nil && inv == w.again {
 		return // the usual case of a handler of a whole log, which has to be fast
 	}
 	if err != nil {
-		result, err = w.retry(inv, h, result, err)
+		inv, result, err = w.retry(inv, h, number, result, err)
 	}
 	if b.failed.Load() {
 		return
@@ -98,6 +100,9 @@ func (w *workplace) call(b *batch, m *message.Message, h *handler) {
 		}
 	}
 	b.addOutputs(inv.close())
+	if inv == w.again {
+		w.again = &Invocation{Context: w.ctx, session: w.session} // that one is over
+	}
 	if err != nil && w.OnError.Stop {
 		b.failed.Store(true)
 		w.fail(&handlerError{fmt.Errorf("handling %s at index %d: %w", m.Type, m.Index, err)})
@@ -106,7 +111,7 @@ func (w *workplace) call(b *batch, m *message.Message, h *handler) {
 
 // retry calls the handler again as long as the policy wants that. When the session stops meanwhile, the batch fails: its
 // position must not pass the message.
-func (w *workplace) retry(inv *Invocation, h *handler, result any, err error) (any, error) {
+func (w *workplace) retry(inv *Invocation, h *handler, number int, result any, err error) (*Invocation, any, error) {
 	ctx, cancel := context.WithCancel(w.ctx)
 	defer cancel()
 	wait := backoff{first: w.OnError.Backoff, longest: max(w.OnError.Backoff, time.Minute)}
@@ -119,9 +124,9 @@ func (w *workplace) retry(inv *Invocation, h *handler, result any, err error) (a
 			inv.batch.failed.Store(true)
 			break
 		}
-		result, err = w.attempt(inv, h)
+		inv, result, err = w.attempt(inv, h, number)
 	}
-	return result, err
+	return inv, result, err
 }
 
 // cancelOnStop calls cancel when the session stops, unless the returned function is called before.
@@ -137,13 +142,17 @@ func (w *workplace) cancelOnStop(cancel func()) func() {
 	return func() { close(over) }
 }
 
-// attempt calls a handler once. What a call that failed has published is dropped if the consumer is atomic.
-func (w *workplace) attempt(inv *Invocation, h *handler) (result any, err error) {
+// attempt calls a handler once, and returns the invocation that it got, which is one of its own if the call is recorded. What a
+// call that failed has published is dropped if the consumer is atomic.
+func (w *workplace) attempt(before *Invocation, h *handler, number int) (inv *Invocation, result any, err error) {
+	if inv = before.record(number); inv != before && before != w.again {
+		before.close()
+	}
 	if w.observe == nil {
-		result, err = w.safely(inv, h)
+		result, err = inv.safely(h)
 	} else {
 		start := time.Now()
-		result, err = w.safely(inv, h)
+		result, err = inv.safely(h)
 		w.observe(Handled{
 			Consumer: w.name, Log: w.table.log, Type: inv.message.Type, Index: inv.message.Index, Took: time.Since(start), Err: err,
 		})
@@ -151,7 +160,8 @@ func (w *workplace) attempt(inv *Invocation, h *handler) (result any, err error)
 	if err != nil {
 		inv.drop()
 	}
-	return result, err
+	result, err = inv.end(h, result, err)
+	return inv, result, err
 }
 
 // invocation returns what a call of a handler knows. Handlers of whole logs, whose messages are not kept either, get the same
@@ -169,15 +179,20 @@ func (w *workplace) invocation(b *batch, m *message.Message) *Invocation {
 var errPanic = errors.New("handler panicked")
 
 // safely calls a handler and makes a panic an error. What it panicked with stays in the log of this process.
-func (w *workplace) safely(inv *Invocation, h *handler) (result any, err error) {
+func (i *Invocation) safely(h *handler) (result any, err error) {
+	if i.execution != nil {
+		defer execution.Enter(i)()
+	}
 	defer func() {
 		if r := recover(); r != nil {
-			w.app.log.Error("handler panicked", "consumer", w.name, "type", inv.message.Type, "index", int64(inv.message.Index),
-				"panic", r, "stack", string(debug.Stack()))
+			stack := debug.Stack()
+			i.execution.EndPanic(r, stack)
+			i.session.app.log.Error("handler panicked", "consumer", i.session.name, "type", i.message.Type,
+				"index", int64(i.message.Index), "panic", r, "stack", string(stack))
 			err = &Error{Code: ErrInternal.Code, Message: errPanic.Error(), cause: errPanic}
 		}
 	}()
-	return h.call(inv, inv.message)
+	return h.call(i, i.message)
 }
 
 // failed tells the log and the error log of a handler that failed for good. Handlers of the error log are not reported
@@ -191,7 +206,7 @@ func (w *workplace) failed(inv *Invocation, err error) {
 	report, problem := newMessage(published(err), nil)
 	if problem == nil {
 		report.Type = errorKind
-		problem = w.app.publish(inv, message.Log{Type: message.Error}, []*message.Message{report}, None)
+		problem = inv.tell(message.Log{Type: message.Error}, report)
 	}
 	if problem != nil {
 		w.app.log.Error("error not reported", "error", problem)
