@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -21,17 +22,25 @@ import (
 const EnvReplay = "FLUX_REPLAY"
 
 // HeaderReplay marks the request with which flux replay sets the replay off in the program: its value is the nonce of the
-// Control. Without that file the header means nothing.
+// Control, and that of the answer too. The recorded request stands in for that one, so that it need not be like it. In a process
+// without a Control the header means nothing.
 const HeaderReplay = "Flux-Replay"
 
 // A Control tells a process what to replay or resume.
 type Control struct {
 	Bundle string `json:"bundle"` // path of a .fluxrec file
-	Report string `json:"report"` // path to which the report is written, as JSON
+	Report string `json:"report"` // path to which the report is written, as the JSON of a ProcessReport
+	Record string `json:"record"` // path to which the new record is written as a .fluxrec file; "" for none
 	Nonce  string `json:"nonce"`
 
 	Replay *ReplayOptions `json:"replay,omitempty"`
 	Resume *ResumeOptions `json:"resume,omitempty"` // not nil: resume instead
+}
+
+// A ProcessReport is what a process writes when it has replayed or resumed.
+type ProcessReport struct {
+	Report  *Report `json:"report"`
+	Process int     `json:"process"` // id of the process, which may not be the one that was started
 }
 
 // A process is what a recorder of a process that replays or resumes one record knows beyond others.
@@ -65,7 +74,7 @@ func newProcess(config Config, p *process, store store) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.process = p
+	r.process, r.attendant = p, nil
 	if p.control.Resume == nil {
 		r.boot = r.replayBoot(p.bundle.Boot)
 		if !p.replay().Validate {
@@ -179,18 +188,32 @@ func (p *process) over(x *Execution) {
 	report := *x.Report()
 	report.Outside, report.Violations = p.outside, p.violations
 	report.Outcome = report.verdict()
-	if err := writeReport(p.control.Report, &report); err != nil {
+	if err := p.write(x, &report); err != nil {
 		x.rec.config.Logger.Error("the report is not written", "error", err)
 	}
 }
 
-// writeReport puts a file in place as a whole: who waits for it finds all of it.
-func writeReport(path string, report *Report) error {
-	data, err := json.Marshal(report)
+// write writes the record, if it is wanted, and then the report.
+func (p *process) write(x *Execution, report *Report) error {
+	if p.control.Record != "" {
+		var file bytes.Buffer
+		if err := record.WriteBundle(&file, &record.Bundle{Execution: x.Record()}); err != nil {
+			return err
+		}
+		if err := putFile(p.control.Record, file.Bytes()); err != nil {
+			return err
+		}
+	}
+	data, err := json.Marshal(ProcessReport{report, os.Getpid()})
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "report")
+	return putFile(p.control.Report, data)
+}
+
+// putFile puts a file in place as a whole: who waits for it finds all of it.
+func putFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "new")
 	if err != nil {
 		return err
 	}
@@ -244,6 +267,7 @@ func (m *middleware) serveInProcess(w http.ResponseWriter, req *http.Request) {
 		m.next.ServeHTTP(w, req)
 		return
 	}
+	w.Header().Set(HeaderReplay, p.control.Nonce)
 	recorded, err := recordedRequest(p.bundle.Execution)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)

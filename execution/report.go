@@ -125,8 +125,6 @@ type reporter struct {
 	mu          sync.Mutex
 	divergences []Divergence
 	sources     map[string]bool
-	served      int
-	live        []Operation
 	done        *Report
 }
 
@@ -216,7 +214,7 @@ func (r *reporter) volatileOutput() []string {
 	if r.x.head.Trigger.Kind != record.TriggerHTTP {
 		return r.volatile()
 	}
-	return append(r.volatile(), "$.header.Date", "$.header."+HeaderExecution, "$.header."+HeaderCode, "$.chunks")
+	return append(r.volatile(), "$.header.Date", "$.header."+HeaderExecution, "$.header."+HeaderCode, "$.header."+HeaderReplay, "$.chunks")
 }
 
 func recordedOperation(cp *record.Checkpoint) *Operation {

@@ -32,7 +32,9 @@ func (r *Report) Text(paint func(Style, string) string) string {
 	w.endings()
 	w.stop()
 	w.divergences()
-	w.differences("Output", r.Output)
+	if r.Stop == nil { // what comes of the stop says nothing
+		w.differences("Output", r.Output)
+	}
 	w.logs()
 	w.outside()
 	w.verdict()
@@ -156,6 +158,9 @@ func (w *reportWriter) divergences() {
 	for _, d := range w.r.Divergences {
 		if w.r.Stop != nil && d.Operation != nil && d.Operation.Number == w.r.Stop.Operation.Number {
 			continue // it was shown
+		}
+		if w.r.Stop != nil && d.Kind == DivergenceUnused {
+			continue // it did not come that far
 		}
 		if shown++; shown == 1 {
 			w.heading("Divergences")
