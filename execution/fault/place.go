@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/flux-go/flux/execution/record"
 )
@@ -55,6 +56,35 @@ func Frames(pcs []uintptr) []record.Frame {
 // Call returns the innermost place in the main module: the line of the user's program that asked for something. Where the
 // main module has no part in it, it is the innermost place outside the standard library and Flux, or the zero Frame.
 func Call(pcs []uintptr) record.Frame {
+	var stack Stack
+	copy(stack[:], pcs)
+	known.RLock()
+	frame, ok := known.calls[stack]
+	known.RUnlock()
+	if ok {
+		return frame
+	}
+	frame = findCall(pcs)
+	known.Lock()
+	defer known.Unlock()
+	if len(known.calls) >= maxKnown {
+		clear(known.calls)
+	}
+	known.calls[stack] = frame
+	return frame
+}
+
+// known is what Call found out: a program asks from the same places again and again, and what a stack means takes microseconds
+// to find out.
+var known = struct {
+	sync.RWMutex
+	calls map[Stack]record.Frame
+}{calls: make(map[Stack]record.Frame)}
+
+// maxKnown bounds what is remembered to a few hundred kilobytes, for programs that recurse.
+const maxKnown = 1024
+
+func findCall(pcs []uintptr) record.Frame {
 	var first record.Frame
 	for _, frame := range framesOf(pcs) {
 		p := placeOf(frame.Function)
