@@ -82,13 +82,17 @@ func bind(conn driver.Conn, stmt driver.Stmt, args []driver.NamedValue) ([]drive
 		checker, _ = conn.(driver.NamedValueChecker)
 	}
 	converter, _ := stmt.(columnConverter)
+	if stmt == nil && checker == nil && areValues(args) {
+		return args, nil
+	}
 	out := make([]driver.NamedValue, 0, len(args))
 	for _, arg := range args {
-		switch err := bindOne(&arg, checker, converter, stmt); err {
+		arg.Ordinal = len(out) + 1
+		out = append(out, arg)
+		switch err := bindOne(&out[len(out)-1], checker, converter, stmt); err {
 		case nil:
-			arg.Ordinal = len(out) + 1
-			out = append(out, arg)
 		case driver.ErrRemoveArgument:
+			out = out[:len(out)-1]
 		default:
 			return nil, fmt.Errorf("sql: converting argument %s type: %w", argName(arg), err)
 		}
@@ -99,6 +103,16 @@ func bind(conn driver.Conn, stmt driver.Stmt, args []driver.NamedValue) ([]drive
 		}
 	}
 	return out, nil
+}
+
+// areValues says that the default conversion changes nothing.
+func areValues(args []driver.NamedValue) bool {
+	for i := range args {
+		if !driver.IsValue(args[i].Value) {
+			return false
+		}
+	}
+	return true
 }
 
 func argName(arg driver.NamedValue) string {

@@ -119,13 +119,11 @@ func (c *Call) finishSQL(response *sqlResponse, err error, kinds []fault.Kind) {
 
 // QueryContext implements driver.QueryerContext.
 func (c *sqlConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return c.queryAs(ctx, query, args, func() (driver.Rows, driver.Stmt, error) { return c.query(ctx, query, args) })
+	return c.queryOn(ctx, nil, query, args)
 }
 
-// queryAs does a statement with rows by that function, or answers it.
-func (c *sqlConn) queryAs(
-	ctx context.Context, query string, args []driver.NamedValue, do func() (driver.Rows, driver.Stmt, error),
-) (driver.Rows, error) {
+// queryOn does a statement with rows, prepared or not, or answers it.
+func (c *sqlConn) queryOn(ctx context.Context, s *sqlStmt, query string, args []driver.NamedValue) (driver.Rows, error) {
 	call, kinds := c.start(ctx, query, args), c.connector.opts.Errors
 	if err := call.Err(); err != nil {
 		return nil, err
@@ -133,7 +131,7 @@ func (c *sqlConn) queryAs(
 	if cp := call.Recorded(); cp != nil {
 		return answerRows(cp, kinds)
 	}
-	rows, stmt, err := do()
+	rows, stmt, err := c.query(ctx, s, query, args)
 	switch {
 	case err != nil:
 		call.finishSQL(nil, err, kinds)
@@ -145,7 +143,11 @@ func (c *sqlConn) queryAs(
 }
 
 // query does a statement with rows for real. The driver statement it returns, if any, is to be closed with the rows.
-func (c *sqlConn) query(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, driver.Stmt, error) {
+func (c *sqlConn) query(ctx context.Context, s *sqlStmt, query string, args []driver.NamedValue) (driver.Rows, driver.Stmt, error) {
+	if s != nil {
+		rows, err := s.query(ctx, args)
+		return rows, nil, err
+	}
 	if err := c.open(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -166,13 +168,11 @@ func (c *sqlConn) query(ctx context.Context, query string, args []driver.NamedVa
 
 // ExecContext implements driver.ExecerContext.
 func (c *sqlConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return c.execAs(ctx, query, args, func() (driver.Result, error) { return c.exec(ctx, query, args) })
+	return c.execOn(ctx, nil, query, args)
 }
 
-// execAs does a statement without rows by that function, or answers it.
-func (c *sqlConn) execAs(
-	ctx context.Context, query string, args []driver.NamedValue, do func() (driver.Result, error),
-) (driver.Result, error) {
+// execOn does a statement without rows, prepared or not, or answers it.
+func (c *sqlConn) execOn(ctx context.Context, s *sqlStmt, query string, args []driver.NamedValue) (driver.Result, error) {
 	call, kinds := c.start(ctx, query, args), c.connector.opts.Errors
 	if err := call.Err(); err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (c *sqlConn) execAs(
 	if cp := call.Recorded(); cp != nil {
 		return answerResult(cp, kinds)
 	}
-	result, err := do()
+	result, err := c.exec(ctx, s, query, args)
 	switch {
 	case call == nil:
 	case err != nil:
@@ -192,7 +192,10 @@ func (c *sqlConn) execAs(
 }
 
 // exec does a statement without rows for real.
-func (c *sqlConn) exec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+func (c *sqlConn) exec(ctx context.Context, s *sqlStmt, query string, args []driver.NamedValue) (driver.Result, error) {
+	if s != nil {
+		return s.exec(ctx, args)
+	}
 	if err := c.open(ctx); err != nil {
 		return nil, err
 	}

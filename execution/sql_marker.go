@@ -24,7 +24,7 @@ func (c *sqlConn) mark() error {
 		return nil
 	}
 	insert := fmt.Sprintf("INSERT INTO flux_effects (execution, operation) VALUES (%s, %s)", quote(x.ID().String()), quote(c.unit.name))
-	if _, err := c.exec(c.unit.ctx, insert, nil); err != nil {
+	if _, err := c.exec(c.unit.ctx, nil, insert, nil); err != nil {
 		return fmt.Errorf("marker of the transaction: %w", err)
 	}
 	return nil

@@ -26,23 +26,28 @@ func (s *sqlStmt) open(ctx context.Context) (err error) {
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *sqlStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return s.conn.queryAs(ctx, s.text, args, func() (driver.Rows, driver.Stmt, error) {
-		if err := s.open(ctx); err != nil {
-			return nil, nil, err
-		}
-		rows, err := stmtQuery(ctx, s.conn.inner, s.inner, args)
-		return rows, nil, err
-	})
+	return s.conn.queryOn(ctx, s, s.text, args)
+}
+
+// query does the statement for real.
+func (s *sqlStmt) query(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	return stmtQuery(ctx, s.conn.inner, s.inner, args)
 }
 
 // ExecContext implements driver.StmtExecContext.
 func (s *sqlStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return s.conn.execAs(ctx, s.text, args, func() (driver.Result, error) {
-		if err := s.open(ctx); err != nil {
-			return nil, err
-		}
-		return stmtExec(ctx, s.conn.inner, s.inner, args)
-	})
+	return s.conn.execOn(ctx, s, s.text, args)
+}
+
+// exec does the statement for real.
+func (s *sqlStmt) exec(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	return stmtExec(ctx, s.conn.inner, s.inner, args)
 }
 
 // NumInput implements driver.Stmt: arguments are counted when the statement is really done.

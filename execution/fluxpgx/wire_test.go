@@ -32,7 +32,8 @@ func newTestWire(tb testing.TB) *wire {
 
 func messages(tb testing.TB, all ...interface {
 	Encode(dst []byte) ([]byte, error)
-}) []byte {
+},
+) []byte {
 	tb.Helper()
 	var data []byte
 	for _, m := range all {
