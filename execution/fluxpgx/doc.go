@@ -31,6 +31,7 @@
 //
 // A replay of a plain connection that asks for TLS needs [Connect], or a configuration whose sslmode is prefer or disable: [Config]
 // cannot know for which execution pgx is going to connect. Cancel requests go to the server and are not recorded; the outcome they
-// bring is. Portals that are executed in several steps, function calls, and replication are passed on and not recorded. What is
+// bring is. A COPY FROM STDIN in a resume is refused when the record has one that was completed: its data is not known before it is
+// sent. Portals that are executed in several steps, function calls, and replication are passed on and not recorded. What is
 // done with a *pgconn.PgConn belongs to the execution that acquired the connection, or did the last statement on it.
 package fluxpgx
