@@ -37,7 +37,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	ctx, x := m.rec.begin(req.Context(), httpTrigger(req), func(x *Execution) { x.receive(req, m.rec.config.ControlKey) })
 	if x == nil {
-		m.next.ServeHTTP(w, req)
+		m.next.ServeHTTP(w, req.WithContext(ctx))
 		return
 	}
 	serve(ctx, x, m.next, w, req)

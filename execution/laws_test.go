@@ -250,3 +250,29 @@ func TestFailuresAreKeptWhateverTheShare(t *testing.T) {
 		t.Errorf("kept %v", reasons)
 	}
 }
+
+// TestWhatIsNotRecordedIsNobodysOperation: executions that the configuration leaves out do not make those beside them partial, and
+// end the start of the process.
+func TestWhatIsNotRecordedIsNobodysOperation(t *testing.T) {
+	t.Parallel()
+	kept := make(chan *record.Execution, 1)
+	rec, err := execution.New(execution.Config{
+		Service: "shop", Keep: execution.Keep{All: true}, OnKept: func(x *record.Execution) { kept <- x },
+		Record: func(trigger record.Trigger) bool { return trigger.Method == "recorded" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, none := rec.Begin(t.Context(), record.Trigger{Method: "left out"}, nil)
+	if none != nil || rec.Booting() {
+		t.Errorf("began %v, the process starts: %v", none.ID(), rec.Booting())
+	}
+	_, x := rec.Begin(t.Context(), record.Trigger{Method: "recorded"}, nil)
+	if call := rec.Start(left, execution.Op{Boundary: "world", Shape: "get", Effect: record.EffectRead}); call != nil {
+		t.Error("an operation of an execution that is left out is recorded")
+	}
+	x.End(nil)
+	if of := <-kept; len(of.Checkpoints) != 0 || of.Replayable.Level == record.ReplayPartial || rec.Stats().Strays != 0 {
+		t.Errorf("%d checkpoints, replayable %+v, %+v", len(of.Checkpoints), of.Replayable, rec.Stats())
+	}
+}

@@ -132,7 +132,7 @@ type BeginOptions struct {
 }
 
 // Begin begins an execution and returns the context under which its operations are recorded. When the configuration says not to
-// record it, it returns ctx itself and nil. End it with Execution.End.
+// record it, the Execution is nil, and operations under the context are left alone. End it with Execution.End.
 func (r *Recorder) Begin(ctx context.Context, t record.Trigger, opts *BeginOptions) (context.Context, *Execution) {
 	return r.begin(ctx, t, func(x *Execution) {
 		if opts != nil {
@@ -149,7 +149,8 @@ func (r *Recorder) begin(ctx context.Context, t record.Trigger, fill func(*Execu
 	case r.process != nil:
 		return r.beginInProcess(ctx, t)
 	case !r.config.Record(t):
-		return ctx, nil
+		r.bootEnds()
+		return Unrecorded(ctx), nil
 	}
 	x := r.newExecution(t, ModeRecord)
 	x.journal = r.config.Journal(t)
