@@ -12,3 +12,12 @@ func (r *Recorder) Process() (Mode, *record.Execution) {
 	}
 	return ModeReplay, r.process.bundle.Execution
 }
+
+// TakeRequest is TakeRecorded for a request that flux replay sends to a server of this process: nonce is what it has under
+// HeaderReplay.
+func (r *Recorder) TakeRequest(kind record.TriggerKind, nonce string) *record.Bundle {
+	if r == nil || r.process == nil || nonce == "" || nonce != r.process.control.Nonce {
+		return nil
+	}
+	return r.TakeRecorded(kind)
+}

@@ -37,6 +37,7 @@ var dependencies = map[string]string{
 	"golang.org/x/sync":                   "groups of goroutines that end together",
 	"golang.org/x/term":                   "command line: is this a terminal, and how wide",
 	"golang.org/x/tools":                  "house rules: txtar archives of code that breaks them",
+	"google.golang.org/grpc":              "adapter of recorded executions, for services that use grpc-go",
 	"google.golang.org/protobuf":          "native API: messages of the schema, and their code generator",
 	"modernc.org/sqlite":                  "tests: a second driver of database/sql, for the recording of executions",
 	"honnef.co/go/tools":                  "tool: staticcheck",
