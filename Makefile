@@ -7,7 +7,7 @@ CRASH_CUTS ?= 1000
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-recording test race crash fuzz bench lint generate generated check conformance-java
+.PHONY: help build demo demo-recording test race crash fuzz bench lint generate generated check conformance-java conformance-woven
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ crash: ## cut the power CRASH_CUTS times in every TestCrash…, then look for lo
 
 conformance-java: ## run the official Java clients against Flux; SCENARIO='…' narrows it. Needs a JDK 21 and Maven
 	GO=$(GO) scripts/conformance-java '$(SCENARIO)'
+
+conformance-woven: ## build a program that never imports Flux with flux go, record it, replay it; minutes the first time
+	FLUX_TEST_WOVEN=1 $(GO) test -timeout 9m -count 1 ./conformance/woven
 
 fuzz: ## run every fuzz target for FUZZTIME
 	GO=$(GO) scripts/fuzz $(FUZZTIME)

@@ -69,7 +69,7 @@ func recorder() (*execution.Recorder, error) {
 	return execution.Connect(execution.Config{
 		Service: "payments", URL: os.Getenv("FLUX_URL"), Dir: os.Getenv("FLUX_DIR"), Version: version,
 		RedactKey: []byte(os.Getenv("REDACT_KEY")),
-		Journal:   func(t record.Trigger) bool { return t.Method == http.MethodPost },
+		Journal:   func(t record.Trigger) bool { return t.Method == http.MethodPost && os.Getenv("JOURNAL") != "off" },
 	})
 }
 
