@@ -62,6 +62,15 @@
 // services. [ErrorPolicy] says whether a consumer tries again, goes on, or stops; [Retryable] tells which errors are worth
 // another try.
 //
+// # Recorded executions
+//
+// With a [Config.Recorder] each call of a handler is an execution: what caused it, what it asked for, and the messages it made,
+// so that a failure in one service leads to its cause in another. Messages carry $executionId, the execution that published
+// them. [ReplayMessage] runs a handler again from the record, without a server.
+//
+//	rec, err := execution.Connect(execution.Config{Service: "shop"})
+//	app, err := flux.Connect(ctx, flux.Config{Name: "shop", Recorder: rec})
+//
 // # Guarantees
 //
 //   - Published means on disk. A message that was answered survives any crash of the server; one that was not is either

@@ -35,7 +35,7 @@ func (i *Invocation) input(x *execution.Execution, m *message.Message) *handledI
 }
 
 // record begins an execution for a call of a handler, and returns the invocation of that call, which is another when the
-// execution is recorded. It allocates nothing when it is not.
+// execution is recorded. Without a recorder it does nothing.
 func (i *Invocation) record(number int) *Invocation {
 	rec := i.session.app.config.Recorder
 	if rec == nil {
@@ -58,8 +58,12 @@ func (i *Invocation) record(number int) *Invocation {
 	}
 	ctx, x := rec.Begin(i.session.ctx, trigger, &opts)
 	if x == nil {
+		if i.message == &i.copied { // it is of this call alone
+			i.Context = ctx
+		}
 		return i
 	}
+	x.SetTrace(i.message.Metadata[metaTraceParent])
 	cause.MessageID = i.message.MessageID()
 	x.Link(cause)
 	return i.next(ctx, x)

@@ -435,3 +435,38 @@ func TestNothingRecordedChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTraceOfARequestGoesWithItsMessages(t *testing.T) {
+	t.Parallel()
+	rec, kept := newRecorder(t, "traced")
+	app := connect(t, startServer(t, "").URL(), flux.Config{Recorder: rec})
+	handled := make(chan *message.Message, 2)
+	flux.HandleEvent(app, func(ctx context.Context, e placed) error {
+		handled <- flux.Current(ctx).Message().Clone()
+		return flux.Publish(ctx, app, orderShipped{})
+	})
+	flux.HandleEvent(app, func(ctx context.Context, e orderShipped) error {
+		handled <- flux.Current(ctx).Message().Clone()
+		return nil
+	})
+	run(t, app)
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	ctx, x := rec.Begin(within(t), record.Trigger{Kind: record.TriggerTest}, nil)
+	x.SetTrace("00-" + trace + "-b7ad6b7169203331-01")
+	err := flux.Publish(ctx, app, placed{})
+	x.End(err)
+	seen := map[string]bool{}
+	for range 2 {
+		parent := receive(t, handled).Metadata["$trace.traceparent"]
+		seen[parent] = true
+		if len(parent) != 55 || parent[3:35] != trace {
+			t.Errorf("traceparent %q, want one of trace %s", parent, trace)
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("two executions have the same span: %v", seen)
+	}
+	for range 3 {
+		receive(t, kept)
+	}
+}

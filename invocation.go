@@ -167,6 +167,7 @@ const (
 	metaTrigger       = "$trigger"
 	metaTriggerType   = "$triggerType"
 	metaTrace         = "$trace."
+	metaTraceParent   = "$trace.traceparent" // of the W3C, from the HTTP request that it all began with
 	metaUser          = "$user"
 )
 
@@ -207,6 +208,9 @@ func (a *App) correlate(ctx context.Context, metadata map[string]string) {
 	}
 	if x := execution.FromContext(ctx); x != nil {
 		metadata[metaExecution] = x.ID().String()
+		if trace := x.Trace(); trace != "" {
+			metadata[metaTraceParent] = trace
+		}
 	}
 }
 

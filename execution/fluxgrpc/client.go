@@ -20,7 +20,8 @@ import (
 const (
 	keyExecution   = "x-flux-execution-id" // of the callee, in headers of responses
 	keyCause       = "x-flux-cause"        // the execution that called
-	keyReplay      = "flux-replay"         // see execution.HeaderReplay
+	keyTrace       = "traceparent"
+	keyReplay      = "flux-replay" // see execution.HeaderReplay
 	keyIdempotency = "idempotency-key"
 )
 
@@ -96,6 +97,10 @@ func (c *client) op(ctx context.Context, method string, cc *grpc.ClientConn) (ex
 // outgoing returns the context with which a call is made: it tells the callee who calls, and nothing within it is recorded.
 func outgoing(ctx context.Context, c *execution.Call) context.Context {
 	ctx = metadata.AppendToOutgoingContext(ctx, keyCause, c.Execution().ID().String())
+	md, _ := metadata.FromOutgoingContext(ctx)
+	if trace := c.Execution().Trace(); trace != "" && len(md.Get(keyTrace)) == 0 {
+		ctx = metadata.AppendToOutgoingContext(ctx, keyTrace, trace)
+	}
 	return execution.Unrecorded(ctx)
 }
 

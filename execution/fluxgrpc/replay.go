@@ -161,11 +161,24 @@ func taken(ctx context.Context, rec *execution.Recorder) *record.Execution {
 	if mode, _ := rec.Process(); mode == execution.ModeOff {
 		return nil
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	if b := rec.TakeRequest(record.TriggerGRPC, first(md, keyReplay)); b != nil {
+	if b := rec.TakeRequest(record.TriggerGRPC, incoming(ctx, keyReplay)); b != nil {
 		return b.Execution
 	}
 	return nil
+}
+
+// unaryTaken handles a call with one message each way in place of the one that came.
+func unaryTaken(
+	ctx context.Context, rec *execution.Recorder, of *record.Execution, req any, handle grpc.UnaryHandler,
+) (resp any, err error) {
+	err = rerunTaken(ctx, rec, of, func(ctx context.Context, in *inbound) error {
+		err := in.recorded.one(req)
+		if err == nil {
+			resp, err = in.unary(ctx, req, handle)
+		}
+		return err
+	})
+	return resp, err
 }
 
 // rerunTaken gives a handler the recorded call in place of the one that came.

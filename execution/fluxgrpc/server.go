@@ -21,16 +21,9 @@ func ServerOptions(rec *execution.Recorder) []grpc.ServerOption {
 
 // UnaryServer returns the interceptor of ServerOptions for calls with one message each way.
 func UnaryServer(rec *execution.Recorder) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		if of := taken(ctx, rec); of != nil {
-			err := rerunTaken(ctx, rec, of, func(ctx context.Context, in *inbound) error {
-				err := in.recorded.one(req)
-				if err == nil {
-					resp, err = in.unary(ctx, req, handle)
-				}
-				return err
-			})
-			return resp, err
+			return unaryTaken(ctx, rec, of, req, handle)
 		}
 		ctx, x := begin(ctx, rec, info.FullMethod)
 		if x == nil {
@@ -50,11 +43,20 @@ func StreamServer(rec *execution.Recorder) grpc.StreamServerInterceptor {
 		}
 		ctx, x := begin(stream.Context(), rec, info.FullMethod)
 		if x == nil {
-			return handle(srv, stream)
+			return handle(srv, &streamWith{stream, ctx})
 		}
 		return newInbound(ctx, x, info.FullMethod).streaming(ctx, srv, stream, handle)
 	}
 }
+
+// streamWith is a stream with another context.
+type streamWith struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (s *streamWith) Context() context.Context { return s.ctx }
 
 // begin begins the execution of a call. One that belongs to an execution already stays with it.
 func begin(ctx context.Context, rec *execution.Recorder, method string) (context.Context, *execution.Execution) {
@@ -68,16 +70,29 @@ func begin(ctx context.Context, rec *execution.Recorder, method string) (context
 		}
 	}
 	var opts execution.BeginOptions
-	md, _ := metadata.FromIncomingContext(ctx)
-	cause, err := record.ParseID(first(md, keyCause))
-	if err == nil {
+	var cause record.ID
+	if text := incoming(ctx, keyCause); text != "" {
+		cause, _ = record.ParseID(text)
+	}
+	if !cause.IsZero() {
 		opts.Parent, opts.Relation = cause, record.RelationChild
 	}
 	ctx, x := rec.Begin(ctx, trigger, &opts)
-	if x != nil && err == nil {
+	if x != nil {
+		x.SetTrace(incoming(ctx, keyTrace))
+	}
+	if !cause.IsZero() {
 		x.Link(record.Link{Kind: record.LinkCause, Execution: cause})
 	}
 	return ctx, x
+}
+
+// incoming returns a value of the metadata that came with a call, "" for none.
+func incoming(ctx context.Context, name string) string {
+	if values := metadata.ValueFromIncomingContext(ctx, name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // inbound is a call that is an execution.
