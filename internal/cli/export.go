@@ -13,28 +13,33 @@ import (
 )
 
 func exportCommand(p *program) *cobra.Command {
-	var path string
+	var path, handler string
 	cmd := &cobra.Command{
 		Use:   "export ID",
 		Short: "Write an execution to a file",
 		Long: "Write an execution, and how its process started, to a file that flux trace, why, replay and import read on any machine, without " +
 			"this server. Without --output it goes to the standard output, or on a terminal to ID.fluxrec.\n\n" +
+			"With --as-test, a Go test that replays the file is written as well, to the current folder.\n\n" +
 			"With --json, one document, for which --output is needed: {\"id\",\"file\",\"bytes\"}.",
 		Example: "  flux export 7f3a -o failure.fluxrec\n  flux export 7f3a >failure.fluxrec",
 		Args:    cobra.ExactArgs(1),
-		RunE:    p.run(func(ctx context.Context, args []string) error { return p.export(ctx, args[0], path) }),
+		RunE:    p.run(func(ctx context.Context, args []string) error { return p.export(ctx, args[0], path, handler) }),
 	}
+	cmd.Flags().StringVar(&handler, "as-test", "", "write a test too, which replays it through this Go `expression`, as app.Handler()")
 	cmd.Flags().StringVarP(&path, "output", "o", "", "`file` to write; - is the standard output")
 	p.connection(cmd.Flags())
 	return cmd
 }
 
-func (p *program) export(ctx context.Context, id, path string) error {
+func (p *program) export(ctx context.Context, id, path, handler string) error {
 	if p.json && (path == "" || path == "-") {
 		return usagef("add -o FILE.fluxrec", "--json and the file would both go to the standard output")
 	}
 	if isRecordingFile(id) {
 		return usagef("take an id from flux logs", "%s is a file already", id)
+	}
+	if handler != "" && (path == "" || path == "-") {
+		return usagef("add -o testdata/NAME.fluxrec", "the test of --as-test needs a file")
 	}
 	bundle, err := p.recording(ctx, id)
 	if err != nil {
@@ -54,6 +59,11 @@ func (p *program) export(ctx context.Context, id, path string) error {
 	}
 	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil { // it may hold what customers sent
 		return err
+	}
+	if handler != "" {
+		if err := writeTest(bundle, path, handler); err != nil {
+			return err
+		}
 	}
 	if p.json {
 		return p.out.printJSON(map[string]any{"id": x.ID.String(), "file": path, "bytes": file.Len()})

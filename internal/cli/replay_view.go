@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,30 +152,3 @@ func (v *replayView) volatile() string {
 	}
 	return strings.Join(slices.Compact(flags), "")
 }
-
-// testSource returns a Go test that replays a recording, in a file beside that of the recording. handler is the expression that
-// makes what it is replayed through.
-func testSource(bundle *record.Bundle, pkg, file, handler string) string {
-	of := bundle.Execution
-	what := strings.TrimSpace(of.Trigger.Method + " " + of.Trigger.Path)
-	end := "ended " + string(of.Status)
-	if of.HTTPStatus != 0 {
-		end += " " + strconv.Itoa(of.HTTPStatus)
-	}
-	return fmt.Sprintf(`package %s
-
-import (
-	"testing"
-
-	"github.com/flux-go/flux/fluxtest"
-)
-
-// TestReplay%s replays %s of %s, which %s on %s.
-func TestReplay%[2]s(t *testing.T) {
-	fluxtest.Replay(t, %[7]q, %[8]s, nil)
-}
-`, pkg, of.ID.Short(), oneLine(what), oneLine(of.Service), end, of.Start.UTC().Format("2006-01-02"), file, handler)
-}
-
-// oneLine keeps a text within its comment.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
