@@ -137,23 +137,27 @@ func (c *Call) Recorded() *record.Checkpoint {
 
 // Link ties the operation to a message or to another execution.
 func (c *Call) Link(l record.Link) {
-	if c != nil {
-		c.links = append(c.links, l)
-	}
+	c.update(func() { c.links = append(c.links, l) })
 }
 
 // Fail says that an answer came and that it means failure, as HTTP 503 does. Call it before Finish.
 func (c *Call) Fail() {
-	if c != nil {
-		c.failure = true
-	}
+	c.update(func() { c.failure = true })
 }
 
 // Doubt says that an answer came that does not tell whether a write took effect, as HTTP 504 does. Call it before Finish.
 func (c *Call) Doubt() {
-	if c != nil {
-		c.failure, c.doubt = true, c.op.Effect.Writes()
+	c.update(func() { c.failure, c.doubt = true, c.op.Effect.Writes() })
+}
+
+// update changes a call that its execution may be looking at.
+func (c *Call) update(change func()) {
+	if c == nil {
+		return
 	}
+	c.x.mu.Lock()
+	defer c.x.mu.Unlock()
+	change()
 }
 
 // Answer tells that an answer has begun to come, for calls whose answers stream. It is the outcome until Finish tells the final one.
