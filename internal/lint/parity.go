@@ -97,7 +97,7 @@ func (m *Module) tests() map[string][]string {
 		folder := file.folder()
 		for _, declaration := range file.Syntax.Decls {
 			if function, ok := declaration.(*ast.FuncDecl); ok && function.Recv == nil {
-				folders[path.Base(folder)+"."+function.Name.Name] = folder
+				folders[m.packageIn(folder)+"."+function.Name.Name] = folder
 			}
 		}
 		ast.Inspect(file.Syntax, func(node ast.Node) bool {
@@ -113,4 +113,12 @@ func (m *Module) tests() map[string][]string {
 		tests[name] = texts[folder]
 	}
 	return tests
+}
+
+// packageIn returns the name that goes with a folder: its own, and for the root that of the module.
+func (m *Module) packageIn(folder string) string {
+	if folder == "." {
+		return path.Base(m.Path)
+	}
+	return path.Base(folder)
 }
