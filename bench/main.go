@@ -91,7 +91,7 @@ func (e *env) tempDir() (dir string, remove func(), err error) {
 }
 
 // rows are measured in this order. Later capabilities add theirs.
-var rows = slices.Concat(publishRows, consumeRows, requestRows, storageRows, stateRows, javaRows, startRows)
+var rows = slices.Concat(publishRows, consumeRows, requestRows, storageRows, stateRows, executionRows, javaRows, startRows)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
