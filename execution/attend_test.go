@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -190,4 +193,84 @@ func TestAResumeThatFailedIsResumed(t *testing.T) {
 			t.Errorf("%s was done %d times", step, l.effects[step])
 		}
 	}
+}
+
+// TestThousandsAreResumed has one process resume many executions, several at a time, each once.
+func TestThousandsAreResumed(t *testing.T) {
+	t.Parallel()
+	n := 1000
+	if testing.Short() {
+		n = 200
+	}
+	s := newSlowServer(t, server.Config{})
+	l := newLedger()
+	ids := failMany(t, s.url, l, n)
+	rec, err := Connect(Config{Service: "shop", Version: "2", URL: s.url, Namespace: "public", Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rec.Close(context.Background()) })
+	rec.Middleware(many{l, true})
+	attended(t, s)
+	began := time.Now()
+	todo := make(chan string)
+	var workers sync.WaitGroup
+	for range 16 {
+		workers.Go(func() {
+			for id := range todo {
+				if answer, err := command(t, s, id); err != nil || len(answer.GetAnswer().GetReport()) == 0 {
+					t.Errorf("%s: %v, %v", id, answer, err)
+				}
+			}
+		})
+	}
+	for _, id := range ids {
+		todo <- id
+	}
+	close(todo)
+	workers.Wait()
+	t.Logf("%d resumed in %s", n, time.Since(began))
+	if len(l.effects) != 2*n {
+		t.Errorf("%d effects, want %d", len(l.effects), 2*n)
+	}
+	for what, times := range l.effects {
+		if times != 1 {
+			t.Errorf("%s was done %d times", what, times)
+		}
+	}
+}
+
+// many is a handler that does two writes for each path, and fails between them until it is fixed.
+type many struct {
+	*ledger
+	fixed bool
+}
+
+func (m many) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	err := m.write(req.Context(), "reserve "+req.URL.Path, "one", "")
+	if err == nil && m.fixed {
+		err = m.write(req.Context(), "ship "+req.URL.Path, "one", "")
+	}
+	if err != nil || !m.fixed {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// failMany has requests fail, and returns the ids of their executions once the server has them.
+func failMany(t *testing.T, url string, l *ledger, n int) (ids []string) {
+	t.Helper()
+	rec, err := Connect(Config{Service: "shop", URL: url, Namespace: "public", Dir: t.TempDir(), Limits: Limits{Queue: n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := rec.Middleware(many{l, false})
+	for i := range n {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/orders/"+strconv.Itoa(i), nil))
+		ids = append(ids, answer.Header().Get(HeaderExecution))
+	}
+	if err := rec.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }

@@ -28,9 +28,9 @@ const HeaderReplay = "Flux-Replay"
 
 // A Control tells a process what to replay or resume.
 type Control struct {
-	Bundle string `json:"bundle"` // path of a .fluxrec file
-	Report string `json:"report"` // path to which the report is written, as the JSON of a ProcessReport
-	Record string `json:"record"` // path to which the new record is written as a .fluxrec file; "" for none
+	Bundle string `json:"bundle"`          // path of a .fluxrec file
+	Report string `json:"report"`          // path to which the report is written, as the JSON of a ProcessReport
+	Record string `json:"record"`          // path to which the new record is written as a .fluxrec file; "" for none
 	Began  string `json:"began,omitempty"` // path of a file that is made before a resume does anything; "" for none
 	Nonce  string `json:"nonce"`
 

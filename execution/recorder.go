@@ -27,6 +27,7 @@ type Recorder struct {
 	memory    atomic.Int64 // bytes held in bodies
 	stats     counters
 	faults    *faultPoint
+	cause     record.ID  // of the execution that runs this program, if one does
 	attendant *attendant // nil unless executions can be resumed here when the server says so
 	process   *process   // nil unless the process replays or resumes one record
 
@@ -83,10 +84,14 @@ func newRecorder(config Config, store store) (*Recorder, error) {
 	if r.faults, err = parseFault(os.Getenv(FaultVariable)); err != nil {
 		return nil, err
 	}
+	if r.cause, err = readCause(); err != nil {
+		return nil, err
+	}
 	if d, ok := store.(*delivery); ok && d.remote != nil && !config.Unattended {
 		r.attendant = &attendant{rec: r, remote: d.remote}
 	}
 	r.boot = r.newExecution(record.Trigger{Kind: record.TriggerBoot}, ModeRecord)
+	r.boot.join(r.cause)
 	r.worker.Go(r.work)
 	return r, nil
 }
@@ -155,6 +160,7 @@ func (r *Recorder) begin(ctx context.Context, t record.Trigger, fill func(*Execu
 	x := r.newExecution(t, ModeRecord)
 	x.journal = r.config.Journal(t)
 	fill(x)
+	x.join(r.cause)
 	r.bootEnds()
 	x.head.Boot = r.boot.head.ID
 	r.register(x)

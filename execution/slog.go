@@ -90,9 +90,15 @@ func (l *lane) log(line logLine) {
 			return
 		}
 		line.line.Lane, line.line.After = l.name, uint32(len(x.calls))
+		if x.logs == nil {
+			x.logs = make([]logLine, 0, usualLogs)
+		}
 		x.logs = append(x.logs, line)
 	})
 }
+
+// usualLogs is how many lines an execution has room for at its first.
+const usualLogs = 8
 
 // settled returns an attribute that no later change of the program can touch: values that log themselves are asked now, and
 // values of other types become JSON.

@@ -99,8 +99,9 @@ func newRoot(p *program) *cobra.Command {
 	add("server", serveCommand(p), devCommand(p), demoCommand(p))
 	add("messages", publishCommand(p), requestCommand(p), tailCommand(p), readCommand(p), consumersCommand(p), topicsCommand(p))
 	add("state", aggregatesCommand(p), kvCommand(p), schedulesCommand(p))
-	add("executions", goCommand(p), logsCommand(p), whyCommand(p), traceCommand(p), replayCommand(p), resumeCommand(p), issuesCommand(p),
-		exportCommand(p), importCommand(p), pinCommand(p), unpinCommand(p), executionsCommand(p), redactCommand(p))
+	add("executions", goCommand(p), logsCommand(p), whyCommand(p), traceCommand(p), replayCommand(p), resumeCommand(p), execCommand(p),
+		incidentCommand(p), bugCommand(p), issuesCommand(p), exportCommand(p), importCommand(p), pinCommand(p), unpinCommand(p),
+		executionsCommand(p), redactCommand(p))
 	add("store", checkCommand(p), backupCommand(p), restoreCommand(p))
 	add("program", completionCommand(p, root), configCommand(p), versionCommand(p))
 	root.SetHelpCommandGroupID("program")
