@@ -62,8 +62,11 @@ func (v *resumeView) totals() {
 		decision execution.Decision
 		text     string
 	}{
-		{execution.DecisionReuse, "from the recording"}, {execution.DecisionRedo, "done again"}, {execution.DecisionLive, "done"},
-		{execution.DecisionProbe, "found out"}, {execution.DecisionAsk, "to be decided"},
+		{execution.DecisionReuse, "from the recording"},
+		{execution.DecisionRedo, "done again"},
+		{execution.DecisionLive, "done"},
+		{execution.DecisionProbe, "found out"},
+		{execution.DecisionAsk, "to be decided"},
 	} {
 		if n := counts[total.decision]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, total.text))
