@@ -196,18 +196,15 @@ func (r *Recorder) resumeClaimed(ctx context.Context, claim *Claim, handler http
 	if err != nil {
 		return nil, err
 	}
-	if opts == nil {
-		opts = &ResumeOptions{}
-	}
-	numbered := *opts
-	numbered.ID = claim.ID
-	if _, err := newPlan(claim.Bundle.Execution, &numbered); err != nil {
+	opts = r.resumeOptions(claim.Bundle.Execution.ID, opts)
+	opts.ID = claim.ID
+	if _, err := newPlan(claim.Bundle.Execution, opts); err != nil {
 		return nil, err
 	}
 	if err := claim.Begin(ctx); err != nil {
 		return nil, err
 	}
-	inner, x, err := r.BeginResume(ctx, claim.Bundle, &numbered)
+	inner, x, err := r.BeginResume(ctx, claim.Bundle, opts)
 	if err != nil {
 		return nil, errors.Join(err, claim.Cancel(context.WithoutCancel(ctx)))
 	}

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,9 @@ type Config struct {
 	// the user; New uses none.
 	Dir string
 
+	// Probe finds out whether a write of an execution that is resumed took effect, for resumes whose options have no Probe of their
+	// own; see ResumeOptions. Defaults to none.
+	Probe func(ctx context.Context, of record.ID, cp *record.Checkpoint) (done bool, err error)
 	// Unattended keeps flux resume from resuming executions in this process, which the server tells it over a connection of its own,
 	// and which needs Middleware. Defaults to false.
 	Unattended bool

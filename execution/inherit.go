@@ -3,6 +3,7 @@ package execution
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/flux-go/flux/execution/record"
@@ -15,7 +16,7 @@ func Inherit(x, parent *record.Execution) *record.Execution {
 	later := x.Start.Sub(parent.Start)
 	out := *x
 	out.Start = parent.Start
-	out.Checkpoints = inheritCheckpoints(x.Checkpoints, parent.Checkpoints, later)
+	out.Checkpoints = inheritCheckpoints(x.Checkpoints, namedUnits(parent), later)
 	out.Sources = inheritSources(x.Sources, parent.Sources, later)
 	if len(out.Input.Data) == 0 {
 		out.Input = parent.Input
@@ -46,14 +47,12 @@ func inheritCheckpoints(own, inherited []record.Checkpoint, later time.Duration)
 		key := questionOf(&out[i])
 		places[key] = append(places[key], i)
 	}
-	units := unitsTaken(inherited)
 	redone := make(map[string]bool) // transactions of the parent
 	for _, cp := range own {
 		key := questionOf(&cp)
 		same := places[key]
 		cp.Start += later
 		if len(same) == 0 {
-			cp.Transaction = units.rename(cp.Transaction)
 			out = append(out, cp)
 			continue
 		}
@@ -66,7 +65,6 @@ func inheritCheckpoints(own, inherited []record.Checkpoint, later time.Duration)
 			*before = cp
 		default:
 			redone[before.Transaction] = true
-			cp.Transaction = units.rename(cp.Transaction)
 			*before = cp
 		}
 	}
@@ -78,23 +76,25 @@ func inheritCheckpoints(own, inherited []record.Checkpoint, later time.Duration)
 	return out
 }
 
-// takenUnits are the names of the transactions of a parent.
-type takenUnits map[string]bool
-
-func unitsTaken(of []record.Checkpoint) takenUnits {
-	u := make(takenUnits)
-	for i := range of {
-		u[of[i].Transaction] = true
+// namedUnits returns the checkpoints of an execution with its id before the names of their transactions, which are names only
+// within one execution: "7c1e…/tx1".
+func namedUnits(x *record.Execution) []record.Checkpoint {
+	out := slices.Clone(x.Checkpoints)
+	for i := range out {
+		if unit := out[i].Transaction; unit != "" && !strings.Contains(unit, "/") {
+			out[i].Transaction = x.ID.String() + "/" + unit
+		}
 	}
-	return u
+	return out
 }
 
-// rename gives a transaction of a resume a name that the parent does not have.
-func (u takenUnits) rename(name string) string {
-	for name != "" && u[name] {
-		name += "'"
+// unitOf returns the execution that a transaction of a record belongs to, and its name there.
+func unitOf(x record.ID, unit string) (record.ID, string) {
+	of, name, inherited := strings.Cut(unit, "/")
+	if id, err := record.ParseID(of); inherited && err == nil {
+		return id, name
 	}
-	return name
+	return x, unit
 }
 
 // inheritSources returns the sources of the parent, which the resume got too, and what it got beyond.

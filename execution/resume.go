@@ -46,9 +46,7 @@ type ResumeOptions struct {
 // the context it returns with the recorded input, and end it as in a recording. Hold the lease of the execution meanwhile. The
 // errors are ErrNotReplayable and ErrRefused.
 func (r *Recorder) BeginResume(ctx context.Context, b *record.Bundle, opts *ResumeOptions) (context.Context, *Execution, error) {
-	if opts == nil {
-		opts = &ResumeOptions{}
-	}
+	opts = r.resumeOptions(b.Execution.ID, opts)
 	plan, err := newPlan(b.Execution, opts)
 	if err != nil {
 		return nil, nil, err
@@ -75,4 +73,16 @@ func (r *Recorder) BeginResume(ctx context.Context, b *record.Bundle, opts *Resu
 	}
 	r.register(x)
 	return context.WithValue(ctx, laneKey{}, x.addLane("root")), x, nil
+}
+
+// resumeOptions returns options with the probe of the configuration, unless they have one.
+func (r *Recorder) resumeOptions(of record.ID, opts *ResumeOptions) *ResumeOptions {
+	own := ResumeOptions{}
+	if opts != nil {
+		own = *opts
+	}
+	if probe := r.config.Probe; own.Probe == nil && probe != nil {
+		own.Probe = func(ctx context.Context, cp *record.Checkpoint) (bool, error) { return probe(ctx, of, cp) }
+	}
+	return &own
 }

@@ -241,3 +241,81 @@ func TestUnknownFaultPointIsRefused(t *testing.T) {
 		t.Errorf("%v, %v", f, err)
 	}
 }
+
+// TestResumeAsksBeforeAWriteThatTheFixChanged is G-199: the fixed program asks for a completed write with another request.
+func TestResumeAsksBeforeAWriteThatTheFixChanged(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	rec, err := New(Config{Service: "shop", Keep: Keep{All: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = rec.Close(context.Background()) })
+	ctx, x := rec.Begin(t.Context(), record.Trigger{Kind: record.TriggerJob}, nil)
+	if err := l.write(ctx, "charge", "5", ""); err != nil {
+		t.Fatal(err)
+	}
+	x.End(errors.New("the rest fails"))
+	of := &record.Bundle{Execution: x.Record()}
+
+	ctx, fixed, err := rec.BeginResume(t.Context(), of, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []string{"charge", "mail"} { // it stays refused
+		if err := l.write(ctx, step, "6", ""); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+	fixed.End(nil)
+	if report := fixed.Report(); report.ExitCode() != 6 || *report.Refused.Recorded != 0 || len(report.Live) > 0 {
+		t.Errorf("report %v, %+v", report, report.Refused)
+	}
+	if l.effects["charge"] != 1 || len(l.requests["charge"]) != 1 || l.effects["mail"] != 0 {
+		t.Errorf("effects %v, requests %v", l.effects, l.requests)
+	}
+}
+
+// TestFromRefusesToRepeatACompletedWrite cuts a record before and after its write (F-82).
+func TestFromRefusesToRepeatACompletedWrite(t *testing.T) {
+	t.Parallel()
+	x := &record.Execution{Checkpoints: []record.Checkpoint{
+		{Number: 0, Effect: record.EffectRead, State: record.StateDone},
+		{Number: 1, Effect: record.EffectWrite, State: record.StateDone, Shape: "charge"},
+		{Number: 2, Effect: record.EffectRead, State: record.StateDone},
+	}}
+	for from, want := range map[uint32]error{0: ErrRefused, 1: ErrRefused, 2: nil, 3: nil, 4: ErrRefused} {
+		steps, err := Plan(x, &ResumeOptions{From: &from})
+		if !errors.Is(err, want) {
+			t.Errorf("from %d: %v, want %v", from, err, want)
+		}
+		if from == 2 && (steps[0].Decision != DecisionReuse || steps[1].Decision != DecisionReuse || steps[2].Decision != DecisionRedo) {
+			t.Errorf("from 2: %+v", steps)
+		}
+	}
+}
+
+// TestAResumeInheritsWhatItDidNotComeTo puts a transaction that a resume did again, and a probed write, over those of its parent.
+func TestAResumeInheritsWhatItDidNotComeTo(t *testing.T) {
+	t.Parallel()
+	write := func(shape, unit string, state record.State, from record.Provenance) record.Checkpoint {
+		return record.Checkpoint{Shape: shape, Transaction: unit, State: state, Effect: record.EffectWrite, Provenance: from}
+	}
+	done, doubt := record.StateDone, record.StateInDoubt
+	parent := &record.Execution{Checkpoints: []record.Checkpoint{
+		write("a", "", done, ""), write("insert", "tx1", done, ""), write(ShapeCommit, "tx1", doubt, ""), write("mail", "", doubt, ""), write("z", "", done, ""),
+	}}
+	again := &record.Execution{ID: record.ID{1}, Checkpoints: []record.Checkpoint{
+		write("a", "", done, record.ProvenanceRecorded), write("insert", "tx1", done, record.ProvenanceLive), write("mail", "", done, record.ProvenanceProbed),
+		write("new", "", doubt, record.ProvenanceLive),
+	}}
+	got := Inherit(again, parent)
+	var text string
+	for i, cp := range got.Checkpoints {
+		text += fmt.Sprint(i == int(cp.Number), " ", cp.Shape, cp.Transaction, " ", cp.State, "; ")
+	}
+	const want = "true a done; true inserttx1 done; true mail done; true z done; true new in-doubt; "
+	if text != want || got.ID != again.ID {
+		t.Errorf("inherited %s\nwant %s", text, want)
+	}
+}

@@ -41,7 +41,8 @@ func ProbeMarker(db *sql.DB, of record.ID) func(context.Context, *record.Checkpo
 			return false, fmt.Errorf("%w: op %d is in no transaction that has a marker", ErrRefused, cp.Number)
 		}
 		var n int
-		query := fmt.Sprintf("SELECT count(*) FROM flux_effects WHERE execution = %s AND operation = %s", quote(of.String()), quote(cp.Transaction))
+		id, unit := unitOf(of, cp.Transaction)
+		query := fmt.Sprintf("SELECT count(*) FROM flux_effects WHERE execution = %s AND operation = %s", quote(id.String()), quote(unit))
 		err := db.QueryRowContext(Unrecorded(ctx), query).Scan(&n)
 		return n > 0, err
 	}

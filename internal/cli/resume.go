@@ -24,6 +24,7 @@ type resumeOptions struct {
 	from        int
 	assume      []string
 	freshReads  bool
+	probe       bool
 	address     string
 	concurrency int
 }
@@ -61,6 +62,7 @@ func resumeCommand(p *program) *cobra.Command {
 	flags.IntVar(&o.from, "from", -1, "`number` of the first operation that is not answered from the recording")
 	flags.StringArrayVar(&o.assume, "assume", nil, "`done=N` or notdone=N: whether the write N, which is in doubt, took effect; may be repeated")
 	flags.BoolVar(&o.freshReads, "fresh-reads", false, "do reads again")
+	flags.BoolVar(&o.probe, "probe", false, "let the service find out about writes in doubt, with the Probe of its configuration")
 	flags.StringVar(&o.address, "address", "", "`address` on which the program of the command listens; defaults to the recorded port on 127.0.0.1")
 	flags.IntVar(&o.concurrency, "concurrency", 4, "how many are resumed at a time")
 	o.register(flags)
@@ -107,6 +109,9 @@ func (o *resumeOptions) options() (*execution.ResumeOptions, error) {
 	if o.from >= 0 {
 		from := uint32(o.from)
 		opts.From = &from
+	}
+	if o.probe {
+		opts.Probe = func(context.Context, *record.Checkpoint) (bool, error) { return false, execution.ErrRefused } // for the plan alone
 	}
 	for _, text := range o.assume {
 		word, number, _ := strings.Cut(text, "=")

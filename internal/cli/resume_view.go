@@ -101,7 +101,7 @@ func (v *resumeView) decide(open []uint32) {
 	s := v.s
 	for _, number := range open {
 		cp := v.steps[number].Checkpoint
-		v.printf("%s op %d may have taken effect or not. Look at %s, then say --assume done=%d or --assume notdone=%d\n",
+		v.printf("%s op %d may have taken effect or not. Look at %s, then say --assume done=%d or --assume notdone=%d, or --probe\n",
 			s.red("refused"), number, cp.Target, number, number)
 	}
 }
