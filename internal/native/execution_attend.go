@@ -66,13 +66,20 @@ func (a *attendance) list(ns message.Namespace, service string) (all []*fluxv1.I
 	defer a.mu.Unlock()
 	for _, one := range a.present {
 		if one.namespace == ns && (service == "" || one.instance.GetService() == service) {
-			all = append(all, one.show())
+			all = append(all, one.showLocked())
 		}
 	}
 	return all
 }
 
-func (one *attendant) show() *fluxv1.Instance {
+// show returns a process as it is now.
+func (a *attendance) show(one *attendant) *fluxv1.Instance {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return one.showLocked()
+}
+
+func (one *attendant) showLocked() *fluxv1.Instance {
 	i := one.instance
 	return &fluxv1.Instance{
 		Service: i.GetService(), Instance: i.GetInstance(), Version: i.GetVersion(), Environment: i.GetEnvironment(),
@@ -183,7 +190,7 @@ func (s executionService) CommandInstance(
 	defer cancel()
 	select {
 	case answer := <-c.answer:
-		return connect.NewResponse(&fluxv1.CommandInstanceResponse{Instance: c.to.show(), Answer: answer}), nil
+		return connect.NewResponse(&fluxv1.CommandInstanceResponse{Instance: s.attendance.show(c.to), Answer: answer}), nil
 	case <-c.to.gone.Done():
 		err := notFoundf("process %s went away before it answered", c.to.instance.GetInstance())
 		return nil, hinted{err, "flux logs --parent " + told.GetExecutionId() + " tells what came of it"}
