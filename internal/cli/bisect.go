@@ -44,9 +44,10 @@ func bisectCommand(p *program) *cobra.Command {
 			"The exit code is 0 when the commit is found, 3 when a commit asked for something that is not in the recording, so that nothing is " +
 			"known of it, 1 when something else went wrong, 64 for wrong usage.\n\n" +
 			"With --json, a line {\"commit\",\"bad\",\"outcome\"} for each replay, and a last one {\"first\",\"subject\",\"replays\"}.",
-		Example: "  flux bug bisect 7c1e9a04 --good v1.4.0 -- go run ./cmd/api",
-		Args:    replayArgs,
-		RunE:    p.run(func(ctx context.Context, args []string) error { return p.bisect(ctx, args[0], args[1:], o) }),
+		Example: "  flux bug bisect 7c1e9a04 --good v1.4.0 -- go run ./cmd/api\n" +
+			"  flux bug bisect failure.fluxrec --good v1.4.0 --bad main -- go run ./cmd/api",
+		Args: replayArgs,
+		RunE: p.run(func(ctx context.Context, args []string) error { return p.bisect(ctx, args[0], args[1:], o) }),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.good, "good", "", "`revision` at which it did not fail")

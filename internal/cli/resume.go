@@ -43,9 +43,8 @@ func resumeCommand(p *program) *cobra.Command {
 			"The exit code is 0 when it went well, 4 when it failed again, 6 when it was refused, 1 when something else went wrong, 64 for wrong usage.\n\n" +
 			"With --json, one document: {\"version\",\"execution\",\"steps\",\"report\",\"exitCode\"}; for many, a line {\"id\",\"resumed\",\"outcome\",\"error\"} " +
 			"for each and a last one with the totals.",
-		Example: "  flux resume 7c1e9a04 --plan\n  flux resume 7c1e9a04 --assume done=4 --yes\n  flux resume 7c1e9a04 -- go run ./cmd/api\n" +
-			"  flux resume --issue 3fa2 --since 2d --yes --concurrency 8",
-		Args: resumeArgs,
+		Example: "  flux resume 7c1e9a04 --plan\n  flux resume 7c1e9a04 --yes -- go run ./cmd/api",
+		Args:    resumeArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.run(func(ctx context.Context, args []string) error {
 				at := cmd.ArgsLenAtDash()
