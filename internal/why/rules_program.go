@@ -39,8 +39,10 @@ func panicked(q *inquiry) []Finding {
 	if e == nil || e.Class != record.ClassPanic {
 		return nil
 	}
-	f := Finding{Rule: "panic.program", Category: "program", Confidence: Certain, Title: "panic: " + q.headline(), Frame: q.frame(),
-		Suggestion: "the program itself called panic: look at why on this line"}
+	f := Finding{
+		Rule: "panic.program", Category: "program", Confidence: Certain, Title: "panic: " + q.headline(), Frame: q.frame(),
+		Suggestion: "the program itself called panic: look at why on this line",
+	}
 	for _, s := range panics {
 		if title, ok := s.match(e.Message); ok {
 			f.Rule, f.Title, f.Suggestion = s.rule, title, s.suggestion
@@ -80,8 +82,10 @@ func crashed(q *inquiry) []Finding {
 	if q.x.Status != record.StatusCrashed {
 		return nil
 	}
-	f := Finding{Rule: "process.died", Category: "crash", Confidence: Certain, Title: "the process died before this ended",
-		Suggestion: "look at how it ended: kill, out of memory, os.Exit, a panic in another goroutine"}
+	f := Finding{
+		Rule: "process.died", Category: "crash", Confidence: Certain, Title: "the process died before this ended",
+		Suggestion: "look at how it ended: kill, out of memory, os.Exit, a panic in another goroutine",
+	}
 	for i := range q.x.Checkpoints {
 		if cp := &q.x.Checkpoints[i]; cp.State == record.StateInDoubt || cp.State == record.StateIntent {
 			f.Operations = append(f.Operations, cp.Number)
