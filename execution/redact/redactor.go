@@ -171,6 +171,12 @@ func (s *Session) remember(value []byte, stand string) {
 	s.known[string(value)] = stand
 	s.size += len(value) + len(stand)
 	s.needles, s.anchors = nil, nil
+	if bytes.IndexByte(value, '\\') >= 0 { // it may be from JSON within a text, and stands elsewhere as it is
+		quoted := append(append([]byte{'"'}, value...), '"')
+		if text := unquote(quoted); !bytes.Equal(text, quoted) && !bytes.Equal(text, value) {
+			s.remember(text, stand)
+		}
+	}
 }
 
 // hideNumber is hide for a number of JSON.

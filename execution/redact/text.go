@@ -356,23 +356,15 @@ func valueAfter(text []byte, at int, f form) (start, end int, sure bool) {
 	for start = at + 1; start < len(text) && (text[start] == ' ' || text[start] == '['); {
 		start++
 	}
-	for start < len(text) && text[start] == '\\' {
-		start++
+	escapes := 0
+	for ; start < len(text) && text[start] == '\\'; start++ {
+		escapes++
 	}
 	if start == len(text) {
 		return start, start, false
 	}
 	if quote := text[start]; quote == '"' || quote == '\'' {
-		start++
-		for end = start; end < len(text) && text[end] != quote; end++ {
-			if text[end] == '\\' && end+1 < len(text) && text[end+1] != quote {
-				end++
-			}
-		}
-		if end > start && end < len(text) && text[end-1] == '\\' {
-			end--
-		}
-		return start, min(end, len(text)), true
+		return start + 1, quotedEnd(text, start+1, quote, escapes), true
 	}
 	if f != formWhole {
 		end = start
@@ -388,6 +380,24 @@ func valueAfter(text []byte, at int, f form) (start, end int, sure bool) {
 		end--
 	}
 	return start, end, false
+}
+
+// quotedEnd returns where a quoted value ends, which begins at start after a quote with so many backslashes before it: none in
+// JSON, one in JSON within JSON, three a level deeper. The closing quote has as many, but for pairs that stand for backslashes of
+// the value; a quote with others belongs to the value. A value without an end goes to the end of the text.
+func quotedEnd(text []byte, start int, quote byte, escapes int) int {
+	run := 0
+	for at := start; at < len(text); at++ {
+		switch {
+		case text[at] == '\\':
+			run++
+		case text[at] == quote && run&(2*escapes+1) == escapes:
+			return at - escapes
+		default:
+			run = 0
+		}
+	}
+	return len(text)
 }
 
 // isPlaceholder says that a value is a parameter of a statement or of a template.
