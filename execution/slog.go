@@ -14,13 +14,17 @@ import (
 )
 
 // Handler returns a handler that records the lines that executions log, and hands every line to next as it is. What next does
-// not want is not recorded either. next defaults to that of slog.Default.
+// not want is not recorded either. next defaults to that of slog.Default, and may be the one with which slog starts: what that
+// would write through package log is written to where package log writes now.
 func (r *Recorder) Handler(next slog.Handler) slog.Handler {
 	if next == nil {
 		next = slog.Default().Handler()
 	}
 	if _, ok := next.(*logHandler); ok || r == nil {
 		return next
+	}
+	if isDefault(next) {
+		next = newPlainHandler(next)
 	}
 	return &logHandler{next: next}
 }
