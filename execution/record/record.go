@@ -31,7 +31,7 @@ type Execution struct {
 	Error      *Error        `json:"error,omitzero"`
 
 	Replayable Replayable `json:"replayable,omitzero"`
-	Kept       string     `json:"kept,omitzero"` // the rule that kept it: failed, slow, sampled, asked, new-code
+	Kept       string     `json:"kept,omitzero"` // the rule that kept it: failed, asked, slow, all, new-code, sampled
 	Redaction  Redaction  `json:"redaction,omitzero"`
 	Dropped    Dropped    `json:"dropped,omitzero"`
 

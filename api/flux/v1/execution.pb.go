@@ -222,7 +222,7 @@ type ExecutionSummary struct {
 	Fingerprint string `protobuf:"bytes,23,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	// "full", "partial" or "none".
 	Replayable string `protobuf:"bytes,24,opt,name=replayable,proto3" json:"replayable,omitempty"`
-	// Why it was kept: "failed", "slow", "sampled", "asked", "new-code".
+	// Why it was kept: "failed", "asked", "slow", "all", "new-code", "sampled".
 	Kept string `protobuf:"bytes,25,opt,name=kept,proto3" json:"kept,omitempty"`
 	// How many operations there are, how many of them may have taken effect or not, and how many log lines.
 	Checkpoints int64 `protobuf:"varint,26,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
