@@ -174,26 +174,38 @@ func (w *world) resume(ctx context.Context) (err error) {
 	if _, err := w.expect(ctx, 0, nil, "resume", w.failed, "--yes", "--", w.fixed); err != nil {
 		return err
 	}
-	return w.settled(ctx, failing)
+	return w.settled(ctx, failing, 1) // since the provider was started
 }
 
-// settled checks that an order has one row, is charged, and was charged once.
-func (w *world) settled(ctx context.Context, order string) error {
+// settled checks that an order has one row, is charged, and was charged once by a provider that was asked so often.
+func (w *world) settled(ctx context.Context, order string, requests int) error {
 	var rows int
 	var state string
 	row := w.db.QueryRowContext(ctx, "SELECT count(*), max(state) FROM payments WHERE order_no = $1", order)
 	if err := row.Scan(&rows, &state); err != nil {
 		return err
 	}
-	_, charges, _, err := call(ctx, http.MethodGet, "http://"+w.payAddr+"/count/"+order, "")
+	c, err := w.counted(ctx, order)
 	if err != nil {
 		return err
 	}
-	if rows != 1 || state != "charged" || charges != "1" {
-		return fmt.Errorf("order %s: %d rows, %s, charged %s times", order, rows, state, charges)
+	if rows != 1 || state != "charged" || c.Charges != 1 || c.Requests != requests {
+		return fmt.Errorf("order %s: %d rows, %s, charged %d times in %d requests", order, rows, state, c.Charges, c.Requests)
 	}
 	fmt.Printf("     order %s: one row, charged once\n", order)
 	return nil
+}
+
+// counted is how often the provider charged the card for an order, and how often it was asked to.
+type counted struct{ Charges, Requests int }
+
+func (w *world) counted(ctx context.Context, order string) (c counted, err error) {
+	_, text, _, err := call(ctx, http.MethodGet, "http://"+w.payAddr+"/count/"+order, "")
+	if err != nil {
+		return c, err
+	}
+	err = json.Unmarshal([]byte(text), &c)
+	return c, err
 }
 
 func (w *world) crash(ctx context.Context) (err error) {
@@ -209,8 +221,8 @@ func (w *world) crash(ctx context.Context) (err error) {
 		lost <- err
 	}()
 	charged := func() error {
-		_, n, _, err := call(ctx, http.MethodGet, "http://"+w.payAddr+"/count/"+dying, "")
-		if err == nil && n != "1" {
+		c, err := w.counted(ctx, dying)
+		if err == nil && c.Charges != 1 {
 			err = errors.New("the provider was not asked yet")
 		}
 		return err
@@ -239,7 +251,7 @@ func (w *world) crash(ctx context.Context) (err error) {
 	if _, err := w.expect(ctx, 0, nil, "resume", id, "--yes", "--", w.fixed); err != nil {
 		return err
 	}
-	return w.settled(ctx, dying)
+	return w.settled(ctx, dying, 2)
 }
 
 // find waits for an execution of a status and returns its id.

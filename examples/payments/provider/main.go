@@ -1,8 +1,9 @@
-// Command provider is a payment provider for the example: it charges each order once, and it can fail in ten ways.
+// Command provider is a payment provider for the example. It charges a card once for each idempotency key, and again for another
+// key or none, and it can fail in ten ways.
 //
 //	POST /charges            {"order", "amount", "card"} with an Idempotency-Key → 201 {"receipt"}
 //	GET  /charges/{order}    → 200 {"receipt"} or 404
-//	GET  /count/{order}      → how often the card was charged for the order
+//	GET  /count/{order}      → {"charges", "requests"}: how often the card was charged for the order, and how often that was asked
 //	PUT  /fail/{order}/{how} → the next charge of the order fails so; see failures
 package main
 
@@ -16,7 +17,7 @@ import (
 )
 
 func main() {
-	p := &provider{charges: make(map[string]int), fail: make(map[string]string)}
+	p := &provider{keys: make(map[string]bool), counts: make(map[string]count), fail: make(map[string]string)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /charges", p.charge)
 	mux.HandleFunc("GET /charges/{order}", p.show)
@@ -30,9 +31,15 @@ func main() {
 }
 
 type provider struct {
-	mu      sync.Mutex
-	charges map[string]int // by order
-	fail    map[string]string
+	mu     sync.Mutex
+	keys   map[string]bool  // with which a card was charged
+	counts map[string]count // by order
+	fail   map[string]string
+}
+
+type count struct {
+	Charges  int `json:"charges"`
+	Requests int `json:"requests"`
 }
 
 // failures are the ways to fail. Those that say so charge the order first.
@@ -78,43 +85,55 @@ func (p *provider) setFailure(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *provider) charge(w http.ResponseWriter, r *http.Request) {
-	order := r.Header.Get("Idempotency-Key")
-	if fail := p.takeFailure(order); fail != nil {
-		fail(w, func() { p.chargeOnce(order) })
+	var in struct{ Order string }
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Order == "" {
+		http.Error(w, "an order is needed", http.StatusBadRequest)
 		return
 	}
-	p.chargeOnce(order)
+	key := r.Header.Get("Idempotency-Key")
+	if fail := p.takeFailure(in.Order); fail != nil {
+		fail(w, func() { p.take(in.Order, key) })
+		return
+	}
+	p.take(in.Order, key)
 	w.WriteHeader(http.StatusCreated)
-	receipt(w, order)
+	receipt(w, in.Order)
 }
 
-// takeFailure returns how the next charge of an order is to fail, once.
+// takeFailure counts a request for an order and returns how it is to fail, nil when it is not.
 func (p *provider) takeFailure(order string) func(http.ResponseWriter, func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	c := p.counts[order]
+	c.Requests++
+	p.counts[order] = c
 	how := p.fail[order]
 	delete(p.fail, order)
 	return failures[how]
 }
 
-// chargeOnce charges an order that was not charged.
-func (p *provider) chargeOnce(order string) {
+// take charges the card, unless it did so with this key.
+func (p *provider) take(order, key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.charges[order] == 0 {
-		p.charges[order]++
+	if key != "" && p.keys[key] {
+		return
 	}
+	p.keys[key] = true
+	c := p.counts[order]
+	c.Charges++
+	p.counts[order] = c
 }
 
-func (p *provider) charged(order string) int {
+func (p *provider) counted(order string) count {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.charges[order]
+	return p.counts[order]
 }
 
 func (p *provider) show(w http.ResponseWriter, r *http.Request) {
 	order := r.PathValue("order")
-	if p.charged(order) == 0 {
+	if p.counted(order).Charges == 0 {
 		http.Error(w, "this order was not charged", http.StatusNotFound)
 		return
 	}
@@ -122,7 +141,7 @@ func (p *provider) show(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *provider) count(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprint(w, p.charged(r.PathValue("order")))
+	_ = json.NewEncoder(w).Encode(p.counted(r.PathValue("order"))) // the client is gone
 }
 
 func receipt(w http.ResponseWriter, order string) {
