@@ -100,13 +100,17 @@ const callAgainAfter = 250 * time.Millisecond
 func (p *program) outlast(ctx context.Context, f func() error) error {
 	for met := false; ; {
 		err := f()
-		away := connect.CodeOf(err) == connect.CodeUnavailable && len(detailsOf(err)) == 0
-		if ctx.Err() != nil || !away && !broke(err) || away && !met {
+		var remote *connect.Error
+		if ctx.Err() != nil || !errors.As(err, &remote) {
+			return err
+		}
+		away := remote.Code() == connect.CodeUnavailable && len(remote.Details()) == 0
+		if !away && !broke(remote) || away && !met {
 			return err
 		}
 		if !away {
 			met = true
-			text, _ := p.explain(err)
+			text, _ := p.explainRemote(remote)
 			_ = p.err.printf("%s; waiting for it\n", text)
 		}
 		select {
@@ -118,19 +122,8 @@ func (p *program) outlast(ctx context.Context, f func() error) error {
 }
 
 // broke reports whether an error says that a server ends its streams, or that the connection to it broke.
-func broke(err error) bool {
-	var remote *connect.Error
-	if !errors.As(err, &remote) || isNotFlux(remote) {
-		return false
-	}
-	return remote.Code() == connect.CodeUnavailable || len(remote.Details()) == 0
-}
-
-func detailsOf(err error) []*connect.ErrorDetail {
-	if remote := (*connect.Error)(nil); errors.As(err, &remote) {
-		return remote.Details()
-	}
-	return nil
+func broke(err *connect.Error) bool {
+	return !isNotFlux(err) && (err.Code() == connect.CodeUnavailable || len(err.Details()) == 0)
 }
 
 // follow calls f with every message that a tracker gets, until ctx ends. The consumer's position is not stored.
