@@ -97,7 +97,7 @@ func isHarmless(text string) bool {
 // find appends the spans that the detectors of a plan find, in no order.
 func (p *plan) find(spans []span, text []byte, has uint8, digits int) []span {
 	add := func(d detector, start, end int) {
-		if !isStandIn(text[start:end]) {
+		if !isStandIn(text[start:end]) && !isDigest(text, start) {
 			spans = append(spans, span{start, end, p.detect[d], detectorNames[d], formWhole})
 		}
 	}

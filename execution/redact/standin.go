@@ -62,6 +62,16 @@ func isMarked(text []byte, prefix string, digits int) bool {
 	return len(text) == len(prefix)+digits && string(text[:len(prefix)]) == prefix && isAll(text[len(prefix):], hexDigit)
 }
 
+// isDigest says that the digest of a stand-in is at a place of a text. Now and then one has digits only, and looks like a card.
+func isDigest(text []byte, at int) bool {
+	for _, prefix := range []string{hashPrefix, tokenPrefix} {
+		if from, to := at-len(prefix), at+digestDigits; from >= 0 && to <= len(text) && isMarked(text[from:to], prefix, digestDigits) {
+			return true
+		}
+	}
+	return false
+}
+
 // isStandInNumber knows what standDigits makes.
 func isStandInNumber(text []byte) bool {
 	digits, ok := digitsOf(text)
