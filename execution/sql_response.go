@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
@@ -158,7 +159,10 @@ var scanTypes = func() map[string]reflect.Type {
 		reflect.TypeFor[bool](), reflect.TypeFor[int8](), reflect.TypeFor[int16](), reflect.TypeFor[int32](), reflect.TypeFor[int64](),
 		reflect.TypeFor[int](), reflect.TypeFor[uint8](), reflect.TypeFor[uint16](), reflect.TypeFor[uint32](), reflect.TypeFor[uint64](),
 		reflect.TypeFor[uint](), reflect.TypeFor[float32](), reflect.TypeFor[float64](), reflect.TypeFor[string](), reflect.TypeFor[[]byte](),
-		reflect.TypeFor[time.Time](), reflect.TypeFor[any](),
+		reflect.TypeFor[time.Time](), reflect.TypeFor[any](), reflect.TypeFor[*any](), reflect.TypeFor[sql.RawBytes](),
+		reflect.TypeFor[sql.NullBool](), reflect.TypeFor[sql.NullByte](), reflect.TypeFor[sql.NullInt16](), reflect.TypeFor[sql.NullInt32](),
+		reflect.TypeFor[sql.NullInt64](), reflect.TypeFor[sql.NullFloat64](), reflect.TypeFor[sql.NullString](), reflect.TypeFor[sql.NullTime](),
+		reflect.TypeFor[sql.Null[uint64]](),
 	} {
 		types[t.String()] = t
 	}

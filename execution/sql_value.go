@@ -17,7 +17,8 @@ import (
 // Values of database/sql in JSON. What a driver gives must come out of a record as it went in, so types that JSON has not are
 // objects with one name for each, and numbers with a point or an exponent are float64:
 //
-//	nil null   bool true   int64 5   float64 5.0, {"float":"NaN"}   string "a", {"string":{"base64":"…"}}
+//	nil null   bool true   int64 5   uint64 {"uint":5}   float64 5.0, {"float":"NaN"}   float32 {"float32":"0.1"}
+//	string "a", {"string":{"base64":"…"}}
 //	[]byte {"bytes":"text"}, {"bytes":{"base64":"…"}}   time.Time {"time":"2026-11-22T10:00:00Z","zone":"UTC"}
 //	others {"go":"pq.StringArray","value":…}
 
@@ -31,9 +32,11 @@ func appendValue(b []byte, v any) []byte {
 	case int64:
 		return strconv.AppendInt(b, v, 10)
 	case uint64:
-		return strconv.AppendUint(b, v, 10)
+		return fmt.Appendf(b, `{"uint":%d}`, v)
 	case float64:
 		return appendFloat(b, v)
+	case float32:
+		return append(strconv.AppendFloat(append(b, `{"float32":"`...), float64(v), 'g', -1, 32), `"}`...)
 	case string:
 		return appendString(b, v)
 	case []byte:
@@ -156,26 +159,30 @@ func decodeNumber(text string) (driver.Value, error) {
 	if strings.ContainsAny(text, ".eE") {
 		return strconv.ParseFloat(text, 64)
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return n, nil
-	}
-	return strconv.ParseUint(text, 10, 64)
+	return strconv.ParseInt(text, 10, 64)
 }
 
 func decodeObject(data []byte) (driver.Value, error) {
 	var o struct {
-		Float  *string         `json:"float"`
-		String *record.Body    `json:"string"`
-		Bytes  *record.Body    `json:"bytes"`
-		Value  json.RawMessage `json:"value"`
+		Uint    *uint64         `json:"uint"`
+		Float   *string         `json:"float"`
+		Float32 *string         `json:"float32"`
+		String  *record.Body    `json:"string"`
+		Bytes   *record.Body    `json:"bytes"`
+		Value   json.RawMessage `json:"value"`
 		timeJSON
 	}
 	if err := json.Unmarshal(data, &o); err != nil {
 		return nil, err
 	}
 	switch {
+	case o.Uint != nil:
+		return *o.Uint, nil
 	case o.Float != nil:
 		return strconv.ParseFloat(*o.Float, 64)
+	case o.Float32 != nil:
+		f, err := strconv.ParseFloat(*o.Float32, 32)
+		return float32(f), err
 	case o.String != nil:
 		return string(o.String.Data), nil
 	case o.Bytes != nil:
@@ -220,6 +227,8 @@ func (a sqlArg) MarshalJSON() ([]byte, error) {
 		b = append(b, marshal(v.Format(time.RFC3339Nano))...)
 	case foreign:
 		b = append(b, v.Value...)
+	case uint64: // the type is named beside it
+		b = strconv.AppendUint(b, v, 10)
 	default:
 		b = appendValue(b, v)
 	}

@@ -21,6 +21,7 @@ var dependencies = map[string]string{
 	"github.com/cockroachdb/pebble/v2":    "ordered store and write-ahead log",
 	"github.com/coder/websocket":          "websockets of the Flux Capacitor protocol",
 	"github.com/go-json-experiment/json":  "SDK: payloads of messages, in a third of the time of encoding/json",
+	"github.com/go-sql-driver/mysql":     "tests: a third driver of database/sql, with another protocol, for the recording of executions",
 	"github.com/google/uuid":              "ids of recorded executions' random sources, in the type that programs use",
 	"github.com/klauspost/compress":       "s2 (Snappy) and zstd, compression of blocks; gzip and zstd of the Flux Capacitor protocol",
 	"github.com/jackc/pgx/v5":             "adapter of recorded executions; bench: client of PostgreSQL, the peer of the event store",

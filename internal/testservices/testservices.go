@@ -1,8 +1,8 @@
-// Package testservices gives tests a real PostgreSQL and a real Redis.
+// Package testservices gives tests a real PostgreSQL, a real MariaDB and a real Redis.
 //
 // [Postgres] and [Redis] hand out an empty database on a server that the tests of a binary share: it starts when the first
-// test asks, and goes with the process, however that ends. [OwnPostgres] and [OwnRedis] start a server for one test, which
-// may stop it: a replay, for one, must do without.
+// test asks, and goes with the process, however that ends. [OwnPostgres], [OwnMariaDB] and [OwnRedis] start a server for one
+// test, which may stop it: a replay, for one, must do without.
 //
 // Where the programs are not installed, the test is skipped and says so. With CI=true in the environment it fails.
 package testservices
@@ -43,6 +43,12 @@ func Redis(t testing.TB) string {
 func OwnPostgres(t testing.TB) *backing.Postgres {
 	t.Helper()
 	return own(t, startPostgres)
+}
+
+// OwnMariaDB starts a server for this test, and stops it at its end.
+func OwnMariaDB(t testing.TB) *backing.Server {
+	t.Helper()
+	return own(t, backing.StartMariaDB)
 }
 
 // OwnRedis starts a server for this test, and stops it at its end.

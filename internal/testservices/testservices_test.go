@@ -3,6 +3,7 @@ package testservices
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"net"
 	"net/url"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -59,6 +61,25 @@ func TestRedisStopsAndComesBackWithItsData(t *testing.T) {
 	}
 }
 
+func TestMariaDBStopsAndComesBackWithItsData(t *testing.T) {
+	t.Parallel()
+	server := OwnMariaDB(t)
+	db, err := sql.Open("mysql", server.URL)
+	require(t, err)
+	defer db.Close()
+	_, err = db.Exec("CREATE TABLE orders AS SELECT 7 AS id")
+	require(t, err)
+	server.Stop()
+	if err := db.Ping(); err == nil {
+		t.Fatal("a stopped server accepts connections")
+	}
+	require(t, server.Start(t.Context()))
+	var id int
+	if err := db.QueryRow("SELECT id FROM orders").Scan(&id); err != nil || id != 7 {
+		t.Errorf("id = %d, %v", id, err)
+	}
+}
+
 func TestRedisDatabasesAreApart(t *testing.T) {
 	t.Parallel()
 	one, two := Redis(t), Redis(t)
@@ -71,15 +92,16 @@ func TestRedisDatabasesAreApart(t *testing.T) {
 	}
 }
 
-// TestServersDoNotOutliveAPanic runs this binary with a test that starts both servers, tells where they are, and panics.
+// TestServersDoNotOutliveAPanic runs this binary with a test that starts all servers, tells where they are, and panics.
 func TestServersDoNotOutliveAPanic(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("FLUX_TEST_PANIC") != "" {
-		os.Stdout.WriteString("servers: " + Postgres(t) + " " + Redis(t) + "\n")
+		os.Stdout.WriteString("servers: " + Postgres(t) + " " + Redis(t) + " mysql://" + mariadbAddress(t, OwnMariaDB(t).URL) + "\n")
 		panic("as told")
 	}
 	Postgres(t) // skips where a server is missing
 	Redis(t)
+	OwnMariaDB(t)
 	child := exec.Command(os.Args[0], "-test.run=^TestServersDoNotOutliveAPanic$")
 	child.Env = append(os.Environ(), "FLUX_TEST_PANIC=1")
 	out, err := child.Output()
@@ -89,7 +111,7 @@ func TestServersDoNotOutliveAPanic(t *testing.T) {
 	_, line, _ := strings.Cut(string(out), "servers: ")
 	line, _, _ = strings.Cut(line, "\n")
 	urls := strings.Fields(line)
-	if len(urls) != 2 {
+	if len(urls) != 3 {
 		t.Fatalf("servers: %q in %q", urls, out)
 	}
 	for _, url := range urls {
@@ -145,6 +167,15 @@ func redis(t *testing.T, server, command string) string {
 		t.Fatalf("%s: %q, %v", command, lines.Text(), lines.Err())
 	}
 	return lines.Text()
+}
+
+func mariadbAddress(t *testing.T, name string) string {
+	t.Helper()
+	config, err := mysql.ParseDSN(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Addr
 }
 
 func address(t *testing.T, server string) string {

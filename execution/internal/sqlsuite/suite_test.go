@@ -19,10 +19,14 @@ type database struct {
 	options   execution.SQLOptions
 	stop      func()
 	dollars   bool // placeholders are $1
+	ignore    bool // what conflicts is passed over by INSERT IGNORE
 }
 
-// rebind writes placeholders, which are ? in the programs of the suite, as the database wants them.
+// rebind writes a statement of the suite, with ? for placeholders and ON CONFLICT of the standard, as the database wants it.
 func (d *database) rebind(query string) string {
+	if insert, ok := strings.CutSuffix(query, " ON CONFLICT DO NOTHING"); ok && d.ignore {
+		query = strings.Replace(insert, "INSERT", "INSERT IGNORE", 1)
+	}
 	for n := 1; d.dollars && strings.Contains(query, "?"); n++ {
 		query = strings.Replace(query, "?", fmt.Sprintf("$%d", n), 1)
 	}

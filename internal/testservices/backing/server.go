@@ -1,4 +1,4 @@
-// Package backing runs the servers that a service keeps its state in, PostgreSQL and Redis, on this machine: real ones, from
+// Package backing runs the servers that a service keeps its state in, PostgreSQL, MariaDB and Redis, on this machine: real ones, from
 // the programs that are installed, each on a directory and a loopback port of its own. Tests, benchmarks and examples
 // use it; tests do so through package testservices.
 //
@@ -14,6 +14,7 @@ package backing
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,12 +37,12 @@ var ErrStart = errors.New("server did not start")
 // startTimeout is how long a server may take until it answers. It is that of a machine with no processor to spare.
 const startTimeout = time.Minute
 
-// guard runs a command until it ends or its own input does, and interrupts it then. The input holds the word "stop", or
+// guard runs a command until it ends or its own input does, and sends it a signal then. The input holds the word "stop", or
 // nothing when the process at the other end is gone; in that case nobody else removes the directory.
-const guard = `dir=$1; shift
+const guard = `dir=$1 signal=$2; shift 2
 exec 3<&0 </dev/null
 "$@" 3<&- & server=$!
-{ read -r word; trap '' TERM; kill -INT $server; [ "$word" = stop ]; } <&3 2>/dev/null & reader=$!
+{ read -r word; trap '' TERM; kill -$signal $server; [ "$word" = stop ]; } <&3 2>/dev/null & reader=$!
 wait $server
 kill $reader 2>/dev/null
 wait $reader
@@ -54,6 +55,7 @@ type Server struct {
 
 	dir     string
 	command []string
+	signal  string // that lets the server stop at once, its clients or not. Defaults to INT.
 	as      *syscall.SysProcAttr
 	ping    func(context.Context) error
 
@@ -104,7 +106,7 @@ func (s *Server) launch() (*run, error) {
 		return nil, err
 	}
 	defer output.Close()
-	shell := exec.Command("sh", append([]string{"-c", guard, "guard", s.dir}, s.command...)...)
+	shell := exec.Command("sh", append([]string{"-c", guard, "guard", s.dir, cmp.Or(s.signal, "INT")}, s.command...)...)
 	shell.Dir, shell.Stdout, shell.Stderr = s.dir, output, output
 	// A group of its own: the interrupt of a terminal ends the process that started the server, and that ends the server.
 	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
