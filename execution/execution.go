@@ -53,7 +53,6 @@ type Execution struct {
 	outside      bool // what a process that replays does outside of the replay
 	journal      bool
 	failure      *record.Error // that Fail stated
-	trace        string        // traceparent that came with the request, "" when none did
 
 	redaction struct {
 		sync.Mutex

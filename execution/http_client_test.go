@@ -550,6 +550,9 @@ func TestTransportTellsTheCalleeWhoAsks(t *testing.T) {
 	if links := parent.Checkpoints[0].Links; len(links) != 1 || links[0] != (record.Link{Kind: record.LinkEffect, Execution: child.ID}) {
 		t.Errorf("links of the operation: %+v, child %s", links, child.ID)
 	}
+	if parent.Trigger.Trace != trace || child.Trigger.TraceID() != parent.Trigger.TraceID() {
+		t.Errorf("recorded traces %q and %q, want %q and one of the same trace", parent.Trigger.Trace, child.Trigger.Trace, trace)
+	}
 	if got := asked.Get("Traceparent"); got[:36] != trace[:36] || got[52:] != trace[52:] || got == trace {
 		t.Errorf("traceparent %s", got)
 	}

@@ -3,6 +3,7 @@ package execution
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"net/http"
 	"strconv"
@@ -83,26 +84,16 @@ func causeOf(header http.Header) record.ID {
 	return id
 }
 
-// traceOf returns the W3C trace context of a request, "" when it has none of a version we know.
-func traceOf(header http.Header) string {
-	trace := header.Get(headerTrace)
-	if len(trace) != 55 || trace[:3] != "00-" || trace[35] != '-' || trace[52] != '-' {
-		return ""
-	}
-	if _, err := hex.DecodeString(trace[3:35] + trace[36:52] + trace[53:]); err != nil {
-		return ""
-	}
-	return trace
-}
-
 // propagate tells the callee of a call who asks: the execution, and its trace with a span for the call.
 func (c *Call) propagate(header http.Header) {
 	x := c.x
 	header.Set(HeaderCause, x.ID().String())
-	if x.trace != "" && header.Get(headerTrace) == "" {
-		span := x.ID()
-		n := c.number + 1
-		span[4], span[5], span[6], span[7] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
-		header.Set(headerTrace, x.trace[:36]+hex.EncodeToString(span[:8])+x.trace[52:])
+	if header.Get(headerTrace) != "" {
+		return
+	}
+	span := x.ID()
+	binary.BigEndian.PutUint32(span[4:], c.number+1)
+	if trace := withSpan(x.head.Trigger.Trace, span); trace != "" {
+		header.Set(headerTrace, trace)
 	}
 }

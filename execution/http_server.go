@@ -57,7 +57,7 @@ func httpTrigger(req *http.Request) record.Trigger {
 func (x *Execution) receive(req *http.Request, controlKey []byte) {
 	x.head.RequestID = requestID(req.Header)
 	x.asked = asksToKeep(req, controlKey)
-	x.trace = traceOf(req.Header)
+	x.head.Trigger.Trace = validTrace(req.Header.Get(headerTrace))
 	if cause := causeOf(req.Header); !cause.IsZero() {
 		x.head.Parent, x.head.Relation = cause, record.RelationChild
 		x.head.Links = append(x.head.Links, record.Link{Kind: record.LinkCause, Execution: cause})

@@ -59,6 +59,7 @@ func (c *coder) trigger(v *Trigger) {
 	text(c, 5, &v.Query)
 	text(c, 6, &v.Peer)
 	text(c, 7, &v.Local)
+	text(c, 8, &v.Trace)
 }
 
 func (c *coder) payload(v *Payload) {

@@ -105,6 +105,7 @@ type Trigger struct {
 	Query  string      `json:"query,omitzero"`  // raw
 	Peer   string      `json:"peer,omitzero"`   // address of the client
 	Local  string      `json:"local,omitzero"`  // address on which the request arrived
+	Trace  string      `json:"trace,omitzero"`  // traceparent that came with it, as the W3C defines it
 }
 
 // TriggerKind is the kind of a trigger.

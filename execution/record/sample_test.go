@@ -23,7 +23,7 @@ func payment() *Execution {
 		},
 		Trigger: Trigger{
 			TriggerHTTP, "POST", "POST /accounts/{account}/charges", "/accounts/acc_81723/charges", "",
-			"10.12.4.81:53122", "10.12.7.19:8080",
+			"10.12.4.81:53122", "10.12.7.19:8080", "",
 		},
 		Input: data(`{"header":{"Accept":["application/json"],"Content-Length":["64"],"Content-Type":["application/json"],` +
 			`"User-Agent":["checkout/3.2"],"X-Request-Id":["0c9be3f9-7a41-4d7f-8a4e-3d1f5b2c6e70"]}}`),

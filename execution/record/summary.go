@@ -43,6 +43,7 @@ type Summary struct {
 	Level       ReplayLevel `json:"level,omitzero"`       // "" means full
 	Kept        string      `json:"kept,omitzero"`
 	Links       []Link      `json:"links,omitzero"` // of the execution and its checkpoints, at most MaxSummaryLinks
+	Trace       string      `json:"trace,omitzero"` // id of the trace that it came with, 32 hexadecimal digits
 }
 
 // Bounds of a summary.
@@ -62,7 +63,7 @@ func Summarize(x *Execution) Summary {
 		Start: x.Start, Duration: x.Duration, Status: x.Status, HTTPStatus: x.HTTPStatus,
 		Fingerprint: Fingerprint(x),
 		Checkpoints: len(x.Checkpoints), Logs: len(x.Logs), Level: x.Replayable.Level, Kept: x.Kept,
-		Links: collectLinks(x),
+		Links: collectLinks(x), Trace: x.Trigger.TraceID(),
 	}
 	if x.Error != nil {
 		s.ErrorClass, s.ErrorType = x.Error.Class, x.Error.Type
@@ -74,6 +75,32 @@ func Summarize(x *Execution) Summary {
 		}
 	}
 	return s
+}
+
+// TraceID returns the id of the trace that the trigger came with: 32 hexadecimal digits in lower case, "" for none.
+func (t *Trigger) TraceID() string {
+	id, _ := t.traceFields()
+	return id
+}
+
+// TraceSpan returns the span of the caller in the trace that the trigger came with: 16 hexadecimal digits in lower case, "" for
+// none.
+func (t *Trigger) TraceSpan() string {
+	_, span := t.traceFields()
+	return span
+}
+
+// traceFields takes 00-<id>-<span>-<flags> apart.
+func (t *Trigger) traceFields() (id, span string) {
+	fields := strings.Split(strings.ToLower(t.Trace), "-")
+	if len(fields) < 4 || !isHex(fields[1], 32) || !isHex(fields[2], 16) {
+		return "", ""
+	}
+	return fields[1], fields[2]
+}
+
+func isHex(text string, digits int) bool {
+	return len(text) == digits && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // collectLinks returns the links of the execution and those of its checkpoints, each once.
@@ -156,4 +183,5 @@ func (c *coder) summary(s *Summary) {
 	text(c, 28, &s.Level)
 	text(c, 29, &s.Kept)
 	links(c, 30, &s.Links)
+	text(c, 31, &s.Trace)
 }

@@ -24,6 +24,31 @@ func TestSummaryNamesTheFailureAndWhatItIsTiedTo(t *testing.T) {
 	}
 }
 
+func TestATraceIsKnownByItsID(t *testing.T) {
+	t.Parallel()
+	const id, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	for trace, want := range map[string]string{
+		"00-" + id + "-" + span + "-01":                  id,
+		"00-" + strings.ToUpper(id) + "-" + span + "-00": id,
+		"cc-" + id + "-" + span + "-00-more":             id, // of a later version
+		"00-" + id + "-" + span:                          "",
+		"00-" + id[1:] + "-" + span + "-01":              "",
+		"00-" + id + "-" + span[1:] + "-01":              "",
+		"00-" + id[1:] + "g-" + span + "-01":             "",
+		"":                                               "",
+	} {
+		x := payment()
+		x.Trigger.Trace = trace
+		wantSpan := ""
+		if want != "" {
+			wantSpan = span
+		}
+		if got, gotSpan := Summarize(x).Trace, x.Trigger.TraceSpan(); got != want || gotSpan != wantSpan {
+			t.Errorf("trace of %q: %q with span %q, want %q with %q", trace, got, gotSpan, want, wantSpan)
+		}
+	}
+}
+
 func TestSummaryStaysSmall(t *testing.T) {
 	t.Parallel()
 	x := failedPayment()
