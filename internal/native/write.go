@@ -60,8 +60,10 @@ func (s logService) Commit(
 // producer.Firsts says of them.
 func (s *Service) commit(ctx context.Context, operations []engine.Operation, key string) ([]message.Index, error) {
 	if key == "" {
-		err := s.propose(ctx, operations...)
-		return producer.Firsts(operations), err
+		if err := s.propose(ctx, operations...); err != nil { // they may be applied yet
+			return nil, err
+		}
+		return producer.Firsts(operations), nil
 	}
 	once := &producer.Once{Producer: keyProducer(key), Sequence: 1, Operations: operations}
 	if err := s.propose(ctx, once); err != nil {
