@@ -32,6 +32,8 @@ type matcher struct {
 	reuse bool // reads may be answered twice from one checkpoint
 	loose bool // reads may be answered by a checkpoint of another request
 
+	conductor *conductor // of a replay that keeps an order; nil otherwise
+
 	mu      sync.Mutex
 	slots   []slot
 	byHash  map[record.Hash][]*slot

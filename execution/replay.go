@@ -52,6 +52,10 @@ type ReplayOptions struct {
 	AllowEffects bool `json:"allowEffects,omitempty"`
 	// Volatile are paths, as "$.body.time", that comparisons leave out, beside those of the record.
 	Volatile []string `json:"volatile,omitempty"`
+	// Order is the order of answers to operations that are under way side by side. Defaults to OrderFast.
+	Order Order `json:"order,omitempty"`
+	// Seed makes one order of OrderRandom another one.
+	Seed uint64 `json:"seed,omitempty"`
 }
 
 // BeginReplay begins a replay of a record. Run the code under the context it returns with the recorded input, call SetOutput and
@@ -69,6 +73,7 @@ func (r *Recorder) BeginReplay(ctx context.Context, b *record.Bundle, opts *Repl
 	x.head.Start = of.Start
 	x.matcher = newMatcher(of, opts)
 	x.report = newReporter(x, opts)
+	x.matcher.conductor = newConductor(of, opts, x.report)
 	x.env = environment(of)
 	return context.WithValue(ctx, laneKey{}, x.addLane("root")), x, nil
 }
@@ -119,6 +124,7 @@ func (x *Execution) answer(c *Call) {
 	default:
 		x.missing(c, near)
 	}
+	x.matcher.conductor.await(c.ctx, cp)
 }
 
 // missing decides about a call that the record does not have.
@@ -145,6 +151,7 @@ func (x *Execution) stop(c *Call, stop *Stop) {
 		stop = x.stopped.Load()
 	}
 	c.refusal = stop
+	x.matcher.conductor.stop()
 }
 
 // An Operation names an operation that was asked for.

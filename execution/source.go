@@ -93,11 +93,13 @@ func Since(ctx context.Context, t time.Time) time.Duration { return Now(ctx).Sub
 // Until is time.Until for the clock of [Now].
 func Until(ctx context.Context, t time.Time) time.Duration { return t.Sub(Now(ctx)) }
 
+const boundaryTimer = "timer"
+
 // Sleep waits for d, or until the context ends and returns its error. It is recorded as an operation of the boundary "timer";
 // a replay returns at once what came of it then.
 func Sleep(ctx context.Context, d time.Duration) error {
 	_, err := Do(ctx, Op{
-		Boundary: "timer", Shape: "sleep", Effect: record.EffectNone, Request: map[string]int64{"ns": int64(d)},
+		Boundary: boundaryTimer, Shape: "sleep", Effect: record.EffectNone, Request: map[string]int64{"ns": int64(d)},
 	}, func(ctx context.Context) (struct{}, error) {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
