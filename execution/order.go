@@ -31,6 +31,9 @@ const (
 // waits for its turn in await. In the strict order that is when all have had theirs that came before it in the record, but for
 // those that nobody will ask for: their lane has asked for what came after them. When all wait for what does not come, it gives up
 // and lets everything pass. Time is counted in ticks, so that a program held by a debugger does not lose its turn.
+//
+// What a lane does with its answer it does in the few milliseconds before the next lane gets one. On a machine that is too busy
+// for that, a strict replay may come out in another order than the record all the same.
 type conductor struct {
 	order  Order
 	random *rand.Rand

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -23,13 +24,18 @@ type Options struct {
 	Loose bool
 	// ReuseReads answers a read from the same recorded one as often as it is asked. Defaults to false.
 	ReuseReads bool
+	// Order is in which order operations that are under way side by side get their answers. Defaults to [execution.OrderFast].
+	Order execution.Order
+	// Sweep replays so many times more in random orders, to find one that it does not come out well in: the handler depends on it.
+	// Defaults to 0.
+	Sweep int
 	// Missing is asked about operations that the recording does not have: true does them for real, as in a sandbox. Defaults to
 	// none: the replay stops at them.
 	Missing func(execution.Operation) bool
 }
 
 // Replay replays the recording in a file through a handler and fails the test, saying what was expected and what happened,
-// unless it comes out as the options want, which may be nil. It returns the report. The handler is an http.Handler, a
+// unless it comes out as the options want, which may be nil. It returns the report, with Sweep that of the last replay. The handler is an http.Handler, a
 // func(http.ResponseWriter, *http.Request), or for recordings of anything else than HTTP a func(context.Context, []byte) error,
 // which gets the recorded input as JSON.
 func Replay(t testing.TB, file string, handler any, opts *Options) *execution.Report {
@@ -45,20 +51,36 @@ func Replay(t testing.TB, file string, handler any, opts *Options) *execution.Re
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = rec.Close(context.Background()) })
-	report, err := replay(t.Context(), rec, bundle, handler, &execution.ReplayOptions{
-		Volatile: opts.Volatile, Loose: opts.Loose, ReuseReads: opts.ReuseReads, Missing: opts.Missing,
-	})
-	if err != nil {
-		t.Fatalf("%s: %v", file, err)
+	replayed := &execution.ReplayOptions{
+		Volatile: opts.Volatile, Loose: opts.Loose, ReuseReads: opts.ReuseReads, Missing: opts.Missing, Order: opts.Order,
 	}
-	met, err := report.Meets(expect)
-	switch {
-	case err != nil:
-		t.Fatal(err)
-	case !met:
-		t.Errorf("%s: expected %s\n\n%s", file, expect, report.Text(nil))
+	var report *execution.Report
+	for met := true; met && replayed.Seed <= uint64(max(opts.Sweep, 0)); replayed.Seed++ {
+		if replayed.Seed > 0 {
+			replayed.Order = execution.OrderRandom
+		}
+		if report, err = replay(t.Context(), rec, bundle, handler, replayed); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if met, err = report.Meets(expect); err != nil {
+			t.Fatal(err)
+		}
+		if !met {
+			t.Errorf("%s%s: expected %s\n\n%s", file, inOrder(replayed), expect, report.Text(nil))
+		}
 	}
 	return report
+}
+
+// inOrder says in which order answers came when it was not the usual one.
+func inOrder(opts *execution.ReplayOptions) string {
+	switch opts.Order {
+	case execution.OrderFast:
+		return ""
+	case execution.OrderRandom:
+		return fmt.Sprintf(" with answers in random order %d", opts.Seed)
+	}
+	return fmt.Sprintf(" with answers in %s order", opts.Order)
 }
 
 // errHandler is returned for handlers of other types.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/execution/record"
@@ -24,6 +25,7 @@ import (
 var (
 	shopFile string // a failed order
 	jobFile  string // a job that went well
+	raceFile string // one that ended well because of the order in which it got its answers
 	dials    atomic.Int64
 )
 
@@ -72,6 +74,11 @@ func makeRecordings(dir string) error {
 	x.SetInput(map[string]int{"n": 3})
 	x.End(job(ctx, []byte(`{"n":3}`)))
 	if jobFile, err = write(dir, "job", <-kept); err != nil {
+		return err
+	}
+	ctx, x = rec.Begin(context.Background(), record.Trigger{Kind: record.TriggerJob, Method: "race"}, nil)
+	x.End(race(ctx))
+	if raceFile, err = write(dir, "race", <-kept); err != nil {
 		return err
 	}
 	return rec.Close(context.Background())
@@ -140,6 +147,30 @@ func job(ctx context.Context, input []byte) error {
 	return err
 }
 
+// race asks two things side by side and takes it for an error when the right answer is there before the left one. What it asks
+// for lets the left one be first.
+func race(ctx context.Context) error {
+	first, decided := make(chan string, 2), make(chan struct{})
+	for _, side := range []string{"left", "right"} {
+		execution.Go(ctx, side, func(ctx context.Context) {
+			_, _ = execution.Do(ctx, execution.Op{Boundary: "world", Shape: side, Effect: record.EffectRead}, func(context.Context) (string, error) {
+				if side == "right" {
+					<-decided
+				}
+				return side, nil
+			})
+			first <- side
+		})
+	}
+	won := <-first
+	close(decided)
+	<-first
+	if won != "left" {
+		return fmt.Errorf("the %s was first", won)
+	}
+	return nil
+}
+
 // provider is where the shop was recorded, which nothing listens on any more.
 func provider(t *testing.T) string {
 	t.Helper()
@@ -182,6 +213,20 @@ func TestHandlersThatPanicAreReplayed(t *testing.T) {
 	t.Parallel()
 	fluxtest.Replay(t, shopFile, func(http.ResponseWriter, *http.Request) { panic("oh") }, &fluxtest.Options{Expect: "error"})
 	fluxtest.Replay(t, jobFile, func(context.Context, []byte) error { return errors.New("oh") }, &fluxtest.Options{Expect: "error"})
+}
+
+// TestASweepFindsWhatDependsOnTheOrder is F-72: a replay in the recorded order goes well, and random ones soon do not.
+func TestASweepFindsWhatDependsOnTheOrder(t *testing.T) {
+	t.Parallel()
+	handler := func(ctx context.Context, _ []byte) error { return race(ctx) }
+	synctest.Test(t, func(t *testing.T) {
+		fluxtest.Replay(t, raceFile, handler, &fluxtest.Options{Order: execution.OrderStrict})
+	})
+	w := &witness{TB: t}
+	fluxtest.Replay(w, raceFile, handler, &fluxtest.Options{Order: execution.OrderStrict, Sweep: 100})
+	if !strings.Contains(w.said, "with answers in random order ") || !strings.Contains(w.said, "the right was first") {
+		t.Error(w.said)
+	}
 }
 
 // A witness is a testing.TB that notes what a test says.
