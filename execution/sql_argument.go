@@ -75,7 +75,8 @@ type columnConverter interface {
 
 // bind converts arguments as database/sql does between a program and a driver: the checker of the statement or of the connection
 // first, then the converter of the statement, then the default. The connections of this package take arguments as they are, so
-// that records hold what the program gave; see sqlConn.CheckNamedValue.
+// that records hold what the program gave; see sqlConn.CheckNamedValue. It converts them where they are: database/sql makes the
+// arguments of each call anew.
 func bind(conn driver.Conn, stmt driver.Stmt, args []driver.NamedValue) ([]driver.NamedValue, error) {
 	checker, _ := stmt.(driver.NamedValueChecker)
 	if checker == nil {
@@ -85,7 +86,7 @@ func bind(conn driver.Conn, stmt driver.Stmt, args []driver.NamedValue) ([]drive
 	if stmt == nil && checker == nil && areValues(args) {
 		return args, nil
 	}
-	out := make([]driver.NamedValue, 0, len(args))
+	out := args[:0]
 	for _, arg := range args {
 		arg.Ordinal = len(out) + 1
 		out = append(out, arg)
@@ -104,6 +105,9 @@ func bind(conn driver.Conn, stmt driver.Stmt, args []driver.NamedValue) ([]drive
 	}
 	return out, nil
 }
+
+// argRoom is room for arguments on the stack.
+type argRoom [8]driver.NamedValue
 
 // areValues says that the default conversion changes nothing.
 func areValues(args []driver.NamedValue) bool {

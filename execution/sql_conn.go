@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"database/sql/driver"
+	"slices"
 
 	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
@@ -151,6 +152,8 @@ func (c *sqlConn) query(ctx context.Context, s *sqlStmt, query string, args []dr
 	if err := c.open(ctx); err != nil {
 		return nil, nil, err
 	}
+	var room argRoom
+	given := append(room[:0], args...)
 	rows, err := queryDirect(ctx, c.inner, query, args)
 	if err != driver.ErrSkip {
 		return rows, nil, err
@@ -159,7 +162,7 @@ func (c *sqlConn) query(ctx context.Context, s *sqlStmt, query string, args []dr
 	if err != nil {
 		return nil, nil, err
 	}
-	if rows, err = stmtQuery(ctx, c.inner, stmt, args); err != nil {
+	if rows, err = stmtQuery(ctx, c.inner, stmt, slices.Clone(given)); err != nil {
 		_ = stmt.Close()
 		return nil, nil, err
 	}
@@ -199,6 +202,8 @@ func (c *sqlConn) exec(ctx context.Context, s *sqlStmt, query string, args []dri
 	if err := c.open(ctx); err != nil {
 		return nil, err
 	}
+	var room argRoom
+	given := append(room[:0], args...)
 	result, err := execDirect(ctx, c.inner, query, args)
 	if err != driver.ErrSkip {
 		return result, err
@@ -208,7 +213,7 @@ func (c *sqlConn) exec(ctx context.Context, s *sqlStmt, query string, args []dri
 		return nil, err
 	}
 	defer stmt.Close()
-	return stmtExec(ctx, c.inner, stmt, args)
+	return stmtExec(ctx, c.inner, stmt, slices.Clone(given))
 }
 
 // CheckNamedValue implements driver.NamedValueChecker. Arguments stay as the program gave them, for records hold them so; they
