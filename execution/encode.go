@@ -188,7 +188,7 @@ func (c *Call) checkpoint() record.Checkpoint {
 	}
 	response, err, taken := c.response, c.err, c.fault
 	c.x.mu.Unlock()
-	cp.Call = fault.Call(c.pcs[:c.npcs])
+	cp.Call = c.stack.Call()
 	switch {
 	case c.recorded != nil:
 		cp.Finished, cp.State, cp.Failure = c.recorded.Finished, c.recorded.State, c.recorded.Failure
@@ -200,7 +200,7 @@ func (c *Call) checkpoint() record.Checkpoint {
 		cp.Error = fault.Of(err)
 	}
 	if cp.Error != nil && len(cp.Error.Frames) == 0 {
-		cp.Error.Frames = fault.Frames(c.pcs[:c.npcs])
+		cp.Error.Frames = c.stack.Frames()
 	}
 	cp.Request, cp.Response = payload(c.op.Request), payload(response)
 	return cp

@@ -164,11 +164,9 @@ func Fail(ctx context.Context, err error) {
 	if l == nil || err == nil {
 		return
 	}
-	var stack fault.Stack
-	stack.Capture(1)
 	f := fault.Of(err)
 	if len(f.Frames) == 0 {
-		f.Frames = stack.Frames()
+		f.Frames = fault.Here(1).Frames()
 	}
 	l.x.update(func() {
 		if l.x.failure == nil {

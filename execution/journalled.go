@@ -122,7 +122,7 @@ func logLines(logs []logLine) []record.LogLine {
 	var out []record.LogLine
 	for _, l := range logs {
 		l.line.Attrs = payload(l.attrs)
-		l.line.Source = fault.Call([]uintptr{l.pc})
+		l.line.Source = fault.Line(l.pc)
 		out = append(out, l.line)
 	}
 	return out

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -32,12 +31,11 @@ type Op struct {
 
 // A Call is an operation under way. All methods work on nil, which is an operation nobody records.
 type Call struct {
-	x    *Execution
-	lane *lane
-	ctx  context.Context
-	op   Op
-	pcs  [callDepth]uintptr
-	npcs int
+	x     *Execution
+	lane  *lane
+	ctx   context.Context
+	op    Op
+	stack *fault.Stack
 
 	number   uint32
 	start    time.Duration
@@ -60,9 +58,6 @@ type Call struct {
 	refusal  error
 }
 
-// callDepth is how many callers are looked at for the place in the user's code.
-const callDepth = 16
-
 // Start begins an operation in the execution of the context and returns nil when there is none. After it, in this order:
 // when Err is not nil return that; when Recorded is not nil return what it says; else make the call and tell Finish.
 func Start(ctx context.Context, op Op) *Call {
@@ -74,8 +69,7 @@ func Start(ctx context.Context, op Op) *Call {
 }
 
 func (x *Execution) startCall(ctx context.Context, l *lane, op Op) *Call {
-	c := &Call{x: x, lane: l, ctx: ctx, op: op, state: record.StateIntent}
-	c.npcs = runtime.Callers(3, c.pcs[:])
+	c := &Call{x: x, lane: l, ctx: ctx, op: op, stack: fault.Here(2), state: record.StateIntent}
 	if !x.add(c) {
 		return nil
 	}

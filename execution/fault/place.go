@@ -11,35 +11,6 @@ import (
 	"github.com/flux-go/flux/execution/record"
 )
 
-// maxDepth is how many callers are looked at. Between a program and a driver there are some ten frames of database/sql or of
-// net/http.
-const maxDepth = 32
-
-// A Stack is where the program was: program counters, innermost first, and then zeros. Its memory is its own, so that an
-// operation can hold it without another allocation.
-type Stack [maxDepth]uintptr
-
-// Capture notes who called. With skip 0, the first is the caller of Capture. It takes a few hundred nanoseconds; what the
-// counters mean is found out by Frames and Call, when somebody wants to know.
-func (s *Stack) Capture(skip int) {
-	n := runtime.Callers(skip+2, s[:])
-	clear(s[n:])
-}
-
-// Frames returns the places of the stack as [Frames] does.
-func (s *Stack) Frames() []record.Frame { return Frames(s.counters()) }
-
-// Call returns the place of the stack as [Call] does.
-func (s *Stack) Call() record.Frame { return Call(s.counters()) }
-
-func (s *Stack) counters() []uintptr {
-	n := 0
-	for n < len(s) && s[n] != 0 {
-		n++
-	}
-	return s[:n]
-}
-
 // Frames returns the places that program counters of runtime.Callers stand for, innermost first, without those of the Go
 // runtime, of the standard library and of Flux itself. Files are relative to the main module; those of other modules begin
 // with the path of their package.
@@ -56,35 +27,6 @@ func Frames(pcs []uintptr) []record.Frame {
 // Call returns the innermost place in the main module: the line of the user's program that asked for something. Where the
 // main module has no part in it, it is the innermost place outside the standard library and Flux, or the zero Frame.
 func Call(pcs []uintptr) record.Frame {
-	var stack Stack
-	copy(stack[:], pcs)
-	known.RLock()
-	frame, ok := known.calls[stack]
-	known.RUnlock()
-	if ok {
-		return frame
-	}
-	frame = findCall(pcs)
-	known.Lock()
-	defer known.Unlock()
-	if len(known.calls) >= maxKnown {
-		clear(known.calls)
-	}
-	known.calls[stack] = frame
-	return frame
-}
-
-// known is what Call found out: a program asks from the same places again and again, and what a stack means takes microseconds
-// to find out.
-var known = struct {
-	sync.RWMutex
-	calls map[Stack]record.Frame
-}{calls: make(map[Stack]record.Frame)}
-
-// maxKnown bounds what is remembered to a few hundred kilobytes, for programs that recurse.
-const maxKnown = 1024
-
-func findCall(pcs []uintptr) record.Frame {
 	var first record.Frame
 	for _, frame := range framesOf(pcs) {
 		p := placeOf(frame.Function)
@@ -98,6 +40,19 @@ func findCall(pcs []uintptr) record.Frame {
 	}
 	return first
 }
+
+// Line returns the place of one program counter as [Call] does. It remembers them.
+func Line(pc uintptr) record.Frame {
+	if frame, ok := lines.Load(pc); ok {
+		return frame.(record.Frame)
+	}
+	frame := Call([]uintptr{pc})
+	lines.Store(pc, frame)
+	return frame
+}
+
+// lines are the places of program counters: as many as there are statements in the program that log.
+var lines sync.Map
 
 func framesOf(pcs []uintptr) (all []runtime.Frame) {
 	if len(pcs) == 0 {

@@ -21,11 +21,11 @@ func here() (file string, line int) {
 }
 
 // ask is an operation of an adapter.
-func ask(stack *fault.Stack) { stack.Capture(0) }
+func ask(stack **fault.Stack) { *stack = fault.Here(0) }
 
 func TestCallIsTheLineOfTheUser(t *testing.T) {
 	t.Parallel()
-	var stack fault.Stack
+	var stack *fault.Stack
 	file, line := here()
 	slices.SortFunc([]int{2, 1}, func(_, _ int) int { ask(&stack); return 0 })
 	frames := stack.Frames()
@@ -44,13 +44,13 @@ func TestCallIsTheLineOfTheUser(t *testing.T) {
 
 func TestCaptureSkipsCallers(t *testing.T) {
 	t.Parallel()
-	var stack fault.Stack
-	func() { stack.Capture(1) }()
+	var stack *fault.Stack
+	func() { stack = fault.Here(1) }()
 	file, line := here()
 	if call := stack.Call(); call.File != file || call.Line != line-1 {
 		t.Errorf("call is %+v, want %s:%d", call, file, line-1)
 	}
-	stack.Capture(100)
+	stack = fault.Here(100)
 	if call := stack.Call(); (call != record.Frame{}) || stack.Frames() != nil {
 		t.Errorf("call is %+v above all callers", call)
 	}
@@ -153,11 +153,10 @@ func TestErrorsWhoseMethodsPanic(t *testing.T) {
 	}
 }
 
-func BenchmarkCapture(b *testing.B) {
-	var stack fault.Stack
+func BenchmarkHere(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		deep(12, func() { stack.Capture(0) })
+		deep(12, func() { fault.Here(0) })
 	}
 }
 
@@ -171,8 +170,8 @@ func deep(n int, f func()) {
 }
 
 func BenchmarkCall(b *testing.B) {
-	var stack fault.Stack
-	deep(12, func() { stack.Capture(0) })
+	var stack *fault.Stack
+	deep(12, func() { stack = fault.Here(0) })
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = stack.Call()
