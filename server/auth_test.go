@@ -58,6 +58,7 @@ func TestEachProcedureNeedsItsRight(t *testing.T) {
 		fluxv1connect.ExecutionServiceRecordExecutionsProcedure:      writer | all,
 		fluxv1connect.ExecutionServiceGetExecutionProcedure:          reader | all,
 		fluxv1connect.ExecutionServiceListExecutionsProcedure:        reader | all,
+		fluxv1connect.ExecutionServiceGetExecutionTreeProcedure:      reader | all,
 		fluxv1connect.ExecutionServiceDeleteExecutionsProcedure:      admin | all,
 		fluxv1connect.ExecutionServicePinExecutionProcedure:          writer | all,
 		fluxv1connect.ExecutionServiceListIssuesProcedure:            reader | all,

@@ -169,6 +169,7 @@ func TestExecutionsRefuseBadValues(t *testing.T) {
 		{list, `{"filter":{"minDurationUs":"-5"}}`, "bad_request", "min_duration_us", 400},
 		{list, `{"filter":{"text":"?!"}}`, "bad_request", "no word", 400},
 		{list, `{"filter":{"where":["amount"]}}`, "bad_request", "no operator", 400},
+		{list, `{"filter":{"trace":"0af7"}}`, "bad_request", "32 hexadecimal digits", 400},
 		{list, `{"filter":{"parent":"7"}}`, "bad_request", "hexadecimal digits", 400},
 		{list, `{"cursor":"7"}`, "bad_request", "bad cursor", 400},
 		{list, `{"maxSize":1001}`, "bad_request", "max_size", 400},

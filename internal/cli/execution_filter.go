@@ -18,6 +18,7 @@ type filterOptions struct {
 	status, service, route, path, method, search   string
 	request, message, issue, parent, root, linked  string
 	relation, kind, instance, since, until, slower string
+	trace                                          string
 	where                                          []string
 	failed, pinned                                 bool
 }
@@ -52,6 +53,7 @@ func (o *filterOptions) registerLive(flags *pflag.FlagSet) {
 	flags.StringVar(&o.parent, "parent", "", "`id` of the execution that it came from")
 	flags.StringVar(&o.root, "root", "", "`id` of the first execution of its line")
 	flags.StringVar(&o.linked, "linked", "", "`id` of an execution that caused it, or that it caused")
+	flags.StringVar(&o.trace, "trace", "", "`id` of a trace, 32 digits of a traceparent")
 	flags.StringVar(&o.relation, "relation", "", "`relation` to its parent: "+strings.Join(relations, ", "))
 	flags.StringVar(&o.kind, "kind", "", "`kind` of what set it off: "+strings.Join(kinds, ", "))
 	flags.StringVar(&o.instance, "instance", "", "`name` of the process")
@@ -79,7 +81,7 @@ func statusList() string {
 // empty says that all executions are picked.
 func (o *filterOptions) empty() bool {
 	texts := o.status + o.service + o.route + o.path + o.method + o.search + o.request + o.message + o.issue + o.parent + o.root +
-		o.linked + o.relation + o.kind + o.instance + o.since + o.until + o.slower
+		o.linked + o.relation + o.kind + o.instance + o.trace + o.since + o.until + o.slower
 	return texts == "" && len(o.where) == 0 && !o.failed && !o.pinned
 }
 
@@ -87,7 +89,7 @@ func (o *filterOptions) empty() bool {
 func (o *filterOptions) filter(ctx context.Context, c *client, now time.Time) (*fluxv1.ExecutionFilter, error) {
 	f := &fluxv1.ExecutionFilter{
 		Status: o.status, Failed: o.failed, Service: o.service, Route: o.route, Path: o.path, Method: o.method, Text: o.search,
-		Where: o.where, RequestId: o.request, MessageId: o.message, Relation: o.relation, Kind: o.kind, Instance: o.instance, Pinned: o.pinned,
+		Where: o.where, RequestId: o.request, MessageId: o.message, Relation: o.relation, Kind: o.kind, Instance: o.instance, Pinned: o.pinned, Trace: o.trace,
 	}
 	if err := o.check(f, now); err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ type executionRow struct {
 	Parent      string          `json:"parent,omitempty"`
 	Relation    string          `json:"relation,omitempty"`
 	Root        string          `json:"root,omitempty"`
+	Trace       string          `json:"trace,omitempty"`
 	Links       []executionLink `json:"links,omitempty"`
 	Operations  int64           `json:"operations"`
 	InDoubt     int64           `json:"inDoubt,omitempty"`
@@ -60,7 +61,7 @@ type executionLink struct {
 
 // executionNote describes the JSON form of executions in lists.
 const executionNote = `{"id","start","durationMs","service","instance","environment","version","commit","dirty","kind","method","route","path",` +
-	`"status","failed","httpStatus","error","errorClass","issue","requestId","attempt","parent","relation","root","links","operations","inDoubt",` +
+	`"status","failed","httpStatus","error","errorClass","issue","requestId","attempt","parent","relation","root","trace","links","operations","inDoubt",` +
 	`"logLines","replayable","kept","pinned","bytes","recorded","arrival"}, without what is empty.`
 
 func showExecution(x *fluxv1.ExecutionSummary) executionRow {
@@ -71,17 +72,19 @@ func showExecution(x *fluxv1.ExecutionSummary) executionRow {
 		Kind: x.GetKind(), Method: x.GetMethod(), Route: x.GetRoute(), Path: x.GetPath(),
 		Status: x.GetStatus(), Failed: x.GetFailed(), HTTPStatus: x.GetHttpStatus(),
 		Error: x.GetError(), ErrorClass: x.GetErrorClass(), Issue: x.GetFingerprint(),
-		RequestID: x.GetRequestId(), Attempt: x.GetAttempt(), Parent: x.GetParent(), Relation: x.GetRelation(), Root: x.GetRoot(),
+		RequestID: x.GetRequestId(), Attempt: x.GetAttempt(), Parent: x.GetParent(), Relation: x.GetRelation(), Root: x.GetRoot(), Trace: x.GetTrace(),
 		Operations: x.GetCheckpoints(), InDoubt: x.GetInDoubt(), LogLines: x.GetLogs(),
 		Replayable: x.GetReplayable(), Kept: x.GetKept(), Pinned: x.GetPinned(), Bytes: x.GetSize(),
 		Recorded: milli(x.GetRecorded()), Arrival: x.GetArrival(),
 	}
 	for _, link := range x.GetLinks() {
-		row.Links = append(row.Links, executionLink{
-			link.GetKind(), link.GetExecution(), link.GetLog(), link.GetIndex(), link.GetMessageId(),
-		})
+		row.Links = append(row.Links, showLink(link))
 	}
 	return row
+}
+
+func showLink(l *fluxv1.ExecutionLink) executionLink {
+	return executionLink{l.GetKind(), l.GetExecution(), l.GetLog(), l.GetIndex(), l.GetMessageId()}
 }
 
 // shortID is an id as lists show it.

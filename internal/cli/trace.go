@@ -14,6 +14,7 @@ type traceOptions struct {
 	verbose bool
 	op      int
 	logs    bool
+	tree    bool
 }
 
 func traceCommand(p *program) *cobra.Command {
@@ -23,20 +24,28 @@ func traceCommand(p *program) *cobra.Command {
 		Short: "Show what an execution did, in time",
 		Long: "Show what an execution did: its operations and log lines in the order in which they happened, each with its place in time. " +
 			"Operations of concurrent work have the name of their lane. " + recordingNote + "\n\n" +
-			"With --json, one document: the record, as docs/format/recording.md describes it.",
-		Example: "  flux trace 7f3a\n  flux trace failure.fluxrec --op 4",
+			"With --tree, show instead what caused it and what it caused, in all services that record, with the operations between them. What is " +
+			"not kept is shown as such.\n\n" +
+			"With --json, one document: the record, as docs/format/recording.md describes it. " + treeNote,
+		Example: "  flux trace 7f3a --tree\n  flux trace failure.fluxrec --op 4",
 		Args:    cobra.ExactArgs(1),
 		RunE:    p.run(func(ctx context.Context, args []string) error { return p.trace(ctx, args[0], o) }),
 	}
 	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show requests, responses and errors whole")
 	cmd.Flags().IntVar(&o.op, "op", -1, "show only the operation of this `number`, whole")
 	cmd.Flags().BoolVar(&o.logs, "logs", true, "show log lines")
+	cmd.Flags().BoolVar(&o.tree, "tree", false, "show the executions that caused it and that it caused")
+	cmd.MarkFlagsMutuallyExclusive("tree", "op")
+	cmd.MarkFlagsMutuallyExclusive("tree", "verbose")
 	p.connection(cmd.Flags())
 	cmd.AddCommand(traceDiffCommand(p))
 	return cmd
 }
 
 func (p *program) trace(ctx context.Context, arg string, o traceOptions) error {
+	if o.tree {
+		return p.traceTree(ctx, arg)
+	}
 	b, err := p.recording(ctx, arg)
 	if err != nil {
 		return err
@@ -113,15 +122,17 @@ func codeOf(x *record.Execution) string {
 }
 
 // status shows the status of an execution in its colour.
-func (s *screen) status(x *record.Execution) string {
-	text := string(x.Status)
-	if x.HTTPStatus != 0 {
-		text += fmt.Sprintf(" %d", x.HTTPStatus)
+func (s *screen) status(x *record.Execution) string { return s.statusText(x.Status, x.HTTPStatus) }
+
+func (s *screen) statusText(status record.Status, http int) string {
+	text := plain(string(status))
+	if http != 0 {
+		text += fmt.Sprintf(" %d", http)
 	}
 	switch {
-	case x.Status.Failed():
+	case status.Failed():
 		return s.red("✗ " + text)
-	case x.Status == record.StatusOK:
+	case status == record.StatusOK:
 		return s.green("✓ " + text)
 	}
 	return s.yellow("… " + text)

@@ -148,15 +148,20 @@ func writeExecution(i *recording.Item) *fluxv1.ExecutionSummary {
 		Replayable: validText(string(i.Level)), Kept: validText(i.Kept),
 		Checkpoints: int64(i.Checkpoints), InDoubt: int64(i.InDoubt), Logs: int64(i.Logs), Size: int64(i.Bytes),
 		Pinned: i.Pinned, Recorded: i.Recorded, Arrival: int64(i.Arrival),
+		Trace: validText(i.Trace),
 	}
 	if i.Level == "" {
 		out.Replayable = string(record.ReplayFull)
 	}
-	for _, link := range i.Links {
-		out.Links = append(out.Links, &fluxv1.ExecutionLink{
-			Kind: validText(string(link.Kind)), Execution: link.Execution.String(), Log: validText(link.Log), Index: int64(link.Index),
-			MessageId: validText(link.MessageID),
-		})
+	for n := range i.Links {
+		out.Links = append(out.Links, writeLink(&i.Links[n]))
 	}
 	return out
+}
+
+func writeLink(l *record.Link) *fluxv1.ExecutionLink {
+	return &fluxv1.ExecutionLink{
+		Kind: validText(string(l.Kind)), Execution: l.Execution.String(), Log: validText(l.Log), Index: int64(l.Index),
+		MessageId: validText(l.MessageID),
+	}
 }

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -131,7 +132,7 @@ func readFilter(in *fluxv1.ExecutionFilter) (*recording.Filter, error) {
 		Path: in.GetPath(), Method: in.GetMethod(), MinDuration: time.Duration(in.GetMinDurationUs()) * time.Microsecond,
 		Text: in.GetText(), RequestID: in.GetRequestId(), Fingerprint: in.GetFingerprint(),
 		Relation: record.Relation(in.GetRelation()), MessageID: in.GetMessageId(), Kind: record.TriggerKind(in.GetKind()),
-		Instance: in.GetInstance(), Pinned: in.GetPinned(),
+		Instance: in.GetInstance(), Pinned: in.GetPinned(), Trace: strings.ToLower(in.GetTrace()),
 	}
 	if err := checkFilter(in); err != nil {
 		return nil, err
@@ -175,10 +176,17 @@ func checkFilter(in *fluxv1.ExecutionFilter) error {
 		return invalid("min_duration_us %d: use microseconds", in.GetMinDurationUs())
 	case in.GetText() != "" && !strings.ContainsFunc(in.GetText(), func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
 		return invalid("text %q has no word", in.GetText())
+	case in.GetTrace() != "" && !isTraceID(in.GetTrace()):
+		return invalid("trace %q: use 32 hexadecimal digits, which are the second part of a traceparent", in.GetTrace())
 	case len(in.GetWhere()) > maxConditions:
 		return invalid("%d conditions: use up to %d", len(in.GetWhere()), maxConditions)
 	}
 	return nil
+}
+
+func isTraceID(text string) bool {
+	_, err := hex.DecodeString(text)
+	return err == nil && len(text) == 32
 }
 
 func statusNames() string {

@@ -55,6 +55,7 @@ var procedures = map[string]procedure{
 	fluxv1connect.ExecutionServiceRecordExecutionsProcedure:      {needs: auth.Write},
 	fluxv1connect.ExecutionServiceGetExecutionProcedure:          {needs: auth.Read},
 	fluxv1connect.ExecutionServiceListExecutionsProcedure:        {needs: auth.Read},
+	fluxv1connect.ExecutionServiceGetExecutionTreeProcedure:      {needs: auth.Read},
 	fluxv1connect.ExecutionServiceTailExecutionsProcedure:        {needs: auth.Read},
 	fluxv1connect.ExecutionServiceDeleteExecutionsProcedure:      {needs: auth.Admin},
 	fluxv1connect.ExecutionServicePinExecutionProcedure:          {needs: auth.Write},

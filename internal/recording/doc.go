@@ -24,6 +24,13 @@
 // Expensive work happens outside of the sequencer. The terms of a record that is to be removed are computed by the caller, too;
 // the arrival number tells whether it is still the same record when the removal is applied.
 //
+// # Trees
+//
+// Executions of many services belong together when one caused the other, by a call or by a message, or when they have the same
+// trace. Tree follows the links of an execution, and the postings of all that they name, so that it gets past one that is not kept
+// as long as its neighbours name it. Links are claims: each execution is where it says itself, and only where it says nothing is it
+// where another says.
+//
 // # Invariants
 //
 //	X1  The first record of an execution that ended is kept as it came until it is removed, whatever comes after it.

@@ -36,7 +36,9 @@ type Filter struct {
 	Linked    record.ID
 	Kind      record.TriggerKind
 	Instance  string
-	Pinned    bool
+	// Trace is the id of a trace, 32 hexadecimal digits in lower case.
+	Trace  string
+	Pinned bool
 }
 
 // terms returns sets of terms: the executions that the filter picks have one of each set at least.
@@ -84,6 +86,7 @@ func (f *Filter) summaryTerms() []term {
 	t.addText(termLinked, f.Linked.String())
 	t.addText(termKind, string(f.Kind))
 	t.addText(termInstance, f.Instance)
+	t.addText(termTrace, f.Trace)
 	if f.Pinned {
 		t.add(newTerm(termPinned, ""))
 	}
@@ -132,7 +135,7 @@ func (f *Filter) picksPath(path string) bool {
 // picksLine compares what it is linked to.
 func (f *Filter) picksLine(i *Item) bool {
 	return allows(f.RequestID, i.RequestID) && allows(f.Parent, i.Parent) && allows(f.Root, i.Root) &&
-		allows(f.Relation, i.Relation) &&
+		allows(f.Relation, i.Relation) && allows(f.Trace, i.Trace) &&
 		hasLink(i, f.MessageID, func(l *record.Link) string { return l.MessageID }) &&
 		hasLink(i, f.Linked, func(l *record.Link) record.ID { return l.Execution })
 }

@@ -19,6 +19,7 @@ func TestListFilters(t *testing.T) {
 	b := failing(request(2, "/orders/70/items"), "insert order: duplicate key")
 	b.Trigger.Method, b.Duration, b.Parent, b.Root, b.Relation = "PUT", 700*time.Millisecond, a.ID, a.ID, record.RelationRetry
 	b.Logs = []record.LogLine{{Message: "Reserving stock for o-1009"}}
+	b.Trigger.Trace = "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	c := request(3, "/health")
 	c.Service, c.Trigger.Route, c.Trigger.Method = "billing", "/health", "GET"
 	d := request(4, "custom/prices")
@@ -71,6 +72,7 @@ func TestListFilters(t *testing.T) {
 		"linked":                {Filter{Linked: a.ID}, []byte{4}},
 		"kind":                  {Filter{Kind: record.TriggerMessage}, []byte{4}},
 		"instance":              {Filter{Instance: "host/1/1"}, []byte{1}},
+		"trace":                 {Filter{Trace: "0af7651916cd43dd8448eb211c80319c"}, []byte{2}},
 		"pinned":                {Filter{Pinned: true}, []byte{3}},
 	} {
 		if got := w.list(&test.filter); string(got) != string(test.want) {

@@ -36,6 +36,7 @@ const (
 	termPinned      = 'n'
 	termWord        = 't'
 	termMoreWords   = 'u' // it has words that are no terms
+	termTrace       = 'x'
 )
 
 const (
@@ -115,6 +116,7 @@ func summaryTerms(s *record.Summary) []term {
 	t.addText(termRelation, string(s.Relation))
 	t.addText(termKind, string(s.Kind))
 	t.addText(termInstance, s.Instance)
+	t.addText(termTrace, s.Trace)
 	for _, link := range s.Links[:min(len(s.Links), maxLinkTerms)] {
 		t.addText(termMessage, link.MessageID)
 		t.addText(termLinked, link.Execution.String())

@@ -237,7 +237,9 @@ type ExecutionSummary struct {
 	// The program had changes beyond commit.
 	Dirty bool `protobuf:"varint,33,opt,name=dirty,proto3" json:"dirty,omitempty"`
 	// Messages and executions before and after it.
-	Links         []*ExecutionLink `protobuf:"bytes,34,rep,name=links,proto3" json:"links,omitempty"`
+	Links []*ExecutionLink `protobuf:"bytes,34,rep,name=links,proto3" json:"links,omitempty"`
+	// Id of the trace that it came with, as the W3C defines it: 32 hexadecimal digits.
+	Trace         string `protobuf:"bytes,35,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -510,6 +512,13 @@ func (x *ExecutionSummary) GetLinks() []*ExecutionLink {
 	return nil
 }
 
+func (x *ExecutionSummary) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
+}
+
 // ExecutionLink ties an execution to a message or to another execution.
 type ExecutionLink struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -722,6 +731,309 @@ func (x *GetExecutionResponse) GetLease() *Lease {
 	return nil
 }
 
+type GetExecutionTreeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in GetExecution.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExecutionTreeRequest) Reset() {
+	*x = GetExecutionTreeRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExecutionTreeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExecutionTreeRequest) ProtoMessage() {}
+
+func (x *GetExecutionTreeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExecutionTreeRequest.ProtoReflect.Descriptor instead.
+func (*GetExecutionTreeRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetExecutionTreeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type GetExecutionTreeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The executions. Each comes after its cause, those with the same cause in the order in which they began.
+	Parts []*ExecutionPart `protobuf:"bytes,1,rep,name=parts,proto3" json:"parts,omitempty"`
+	// Place in parts of the execution that was asked for.
+	Asked int32 `protobuf:"varint,2,opt,name=asked,proto3" json:"asked,omitempty"`
+	// There are more than were looked at, which are up to 1,000.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetExecutionTreeResponse) Reset() {
+	*x = GetExecutionTreeResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetExecutionTreeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetExecutionTreeResponse) ProtoMessage() {}
+
+func (x *GetExecutionTreeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetExecutionTreeResponse.ProtoReflect.Descriptor instead.
+func (*GetExecutionTreeResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetExecutionTreeResponse) GetParts() []*ExecutionPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *GetExecutionTreeResponse) GetAsked() int32 {
+	if x != nil {
+		return x.Asked
+	}
+	return 0
+}
+
+func (x *GetExecutionTreeResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// ExecutionPart is an execution of a tree, or what others tell of one that is not kept.
+type ExecutionPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty for what is only known by its message.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Missing when the execution is not kept, or was none: a message may have no handler.
+	Summary *ExecutionSummary `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	// Place in parts of what caused it, -1 when nothing is known to have.
+	Cause int32 `protobuf:"varint,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// The operation of the cause that did. Missing when it is not known which one.
+	Call *ExecutionCall `protobuf:"bytes,4,opt,name=call,proto3" json:"call,omitempty"`
+	// The message between the two. Missing for calls without one.
+	Message       *ExecutionLink `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionPart) Reset() {
+	*x = ExecutionPart{}
+	mi := &file_flux_v1_execution_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionPart) ProtoMessage() {}
+
+func (x *ExecutionPart) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionPart.ProtoReflect.Descriptor instead.
+func (*ExecutionPart) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExecutionPart) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExecutionPart) GetSummary() *ExecutionSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *ExecutionPart) GetCause() int32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+func (x *ExecutionPart) GetCall() *ExecutionCall {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *ExecutionPart) GetMessage() *ExecutionLink {
+	if x != nil {
+		return x.Message
+	}
+	return nil
+}
+
+// ExecutionCall is an operation by which an execution caused others.
+type ExecutionCall struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Number int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// "http", "grpc", "flux", …; whom it asked; and for what.
+	Boundary string `protobuf:"bytes,2,opt,name=boundary,proto3" json:"boundary,omitempty"`
+	Target   string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	Shape    string `protobuf:"bytes,4,opt,name=shape,proto3" json:"shape,omitempty"`
+	// Since the start of the execution.
+	StartUs    int64 `protobuf:"varint,5,opt,name=start_us,json=startUs,proto3" json:"start_us,omitempty"`
+	DurationUs int64 `protobuf:"varint,6,opt,name=duration_us,json=durationUs,proto3" json:"duration_us,omitempty"`
+	// "intent", "done", "failed", "in-doubt", "cancelled".
+	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
+	// It did not work, be it that an answer said so.
+	Failed        bool   `protobuf:"varint,8,opt,name=failed,proto3" json:"failed,omitempty"`
+	Error         string `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExecutionCall) Reset() {
+	*x = ExecutionCall{}
+	mi := &file_flux_v1_execution_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExecutionCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExecutionCall) ProtoMessage() {}
+
+func (x *ExecutionCall) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExecutionCall.ProtoReflect.Descriptor instead.
+func (*ExecutionCall) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExecutionCall) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ExecutionCall) GetBoundary() string {
+	if x != nil {
+		return x.Boundary
+	}
+	return ""
+}
+
+func (x *ExecutionCall) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ExecutionCall) GetShape() string {
+	if x != nil {
+		return x.Shape
+	}
+	return ""
+}
+
+func (x *ExecutionCall) GetStartUs() int64 {
+	if x != nil {
+		return x.StartUs
+	}
+	return 0
+}
+
+func (x *ExecutionCall) GetDurationUs() int64 {
+	if x != nil {
+		return x.DurationUs
+	}
+	return 0
+}
+
+func (x *ExecutionCall) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *ExecutionCall) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
+func (x *ExecutionCall) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // ExecutionFilter picks executions. All that is set must hold.
 type ExecutionFilter struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -757,14 +1069,16 @@ type ExecutionFilter struct {
 	Instance string `protobuf:"bytes,19,opt,name=instance,proto3" json:"instance,omitempty"`
 	Pinned   bool   `protobuf:"varint,20,opt,name=pinned,proto3" json:"pinned,omitempty"`
 	// Whole id of an execution that it caused or that caused it, in this service or in another.
-	Linked        string `protobuf:"bytes,21,opt,name=linked,proto3" json:"linked,omitempty"`
+	Linked string `protobuf:"bytes,21,opt,name=linked,proto3" json:"linked,omitempty"`
+	// Id of a trace: 32 hexadecimal digits.
+	Trace         string `protobuf:"bytes,22,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecutionFilter) Reset() {
 	*x = ExecutionFilter{}
-	mi := &file_flux_v1_execution_proto_msgTypes[7]
+	mi := &file_flux_v1_execution_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +1090,7 @@ func (x *ExecutionFilter) String() string {
 func (*ExecutionFilter) ProtoMessage() {}
 
 func (x *ExecutionFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[7]
+	mi := &file_flux_v1_execution_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +1103,7 @@ func (x *ExecutionFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionFilter.ProtoReflect.Descriptor instead.
 func (*ExecutionFilter) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{7}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExecutionFilter) GetStatus() string {
@@ -939,6 +1253,13 @@ func (x *ExecutionFilter) GetLinked() string {
 	return ""
 }
 
+func (x *ExecutionFilter) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
+}
+
 type ListExecutionsRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *ExecutionFilter       `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
@@ -952,7 +1273,7 @@ type ListExecutionsRequest struct {
 
 func (x *ListExecutionsRequest) Reset() {
 	*x = ListExecutionsRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[8]
+	mi := &file_flux_v1_execution_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1285,7 @@ func (x *ListExecutionsRequest) String() string {
 func (*ListExecutionsRequest) ProtoMessage() {}
 
 func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[8]
+	mi := &file_flux_v1_execution_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1298,7 @@ func (x *ListExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*ListExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{8}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListExecutionsRequest) GetFilter() *ExecutionFilter {
@@ -1015,7 +1336,7 @@ type ListExecutionsResponse struct {
 
 func (x *ListExecutionsResponse) Reset() {
 	*x = ListExecutionsResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[9]
+	mi := &file_flux_v1_execution_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1348,7 @@ func (x *ListExecutionsResponse) String() string {
 func (*ListExecutionsResponse) ProtoMessage() {}
 
 func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[9]
+	mi := &file_flux_v1_execution_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1361,7 @@ func (x *ListExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*ListExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{9}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListExecutionsResponse) GetExecutions() []*ExecutionSummary {
@@ -1077,7 +1398,7 @@ type TailExecutionsRequest struct {
 
 func (x *TailExecutionsRequest) Reset() {
 	*x = TailExecutionsRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[10]
+	mi := &file_flux_v1_execution_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1410,7 @@ func (x *TailExecutionsRequest) String() string {
 func (*TailExecutionsRequest) ProtoMessage() {}
 
 func (x *TailExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[10]
+	mi := &file_flux_v1_execution_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1423,7 @@ func (x *TailExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*TailExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{10}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TailExecutionsRequest) GetFilter() *ExecutionFilter {
@@ -1138,7 +1459,7 @@ type TailExecutionsResponse struct {
 
 func (x *TailExecutionsResponse) Reset() {
 	*x = TailExecutionsResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[11]
+	mi := &file_flux_v1_execution_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1471,7 @@ func (x *TailExecutionsResponse) String() string {
 func (*TailExecutionsResponse) ProtoMessage() {}
 
 func (x *TailExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[11]
+	mi := &file_flux_v1_execution_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1484,7 @@ func (x *TailExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*TailExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{11}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TailExecutionsResponse) GetExecutions() []*ExecutionSummary {
@@ -1190,7 +1511,7 @@ type DeleteExecutionsRequest struct {
 
 func (x *DeleteExecutionsRequest) Reset() {
 	*x = DeleteExecutionsRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[12]
+	mi := &file_flux_v1_execution_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1523,7 @@ func (x *DeleteExecutionsRequest) String() string {
 func (*DeleteExecutionsRequest) ProtoMessage() {}
 
 func (x *DeleteExecutionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[12]
+	mi := &file_flux_v1_execution_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1536,7 @@ func (x *DeleteExecutionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionsRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{12}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteExecutionsRequest) GetIds() []string {
@@ -1237,7 +1558,7 @@ type DeleteExecutionsResponse struct {
 
 func (x *DeleteExecutionsResponse) Reset() {
 	*x = DeleteExecutionsResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[13]
+	mi := &file_flux_v1_execution_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1570,7 @@ func (x *DeleteExecutionsResponse) String() string {
 func (*DeleteExecutionsResponse) ProtoMessage() {}
 
 func (x *DeleteExecutionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[13]
+	mi := &file_flux_v1_execution_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1583,7 @@ func (x *DeleteExecutionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteExecutionsResponse.ProtoReflect.Descriptor instead.
 func (*DeleteExecutionsResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{13}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeleteExecutionsResponse) GetDeleted() []string {
@@ -1291,7 +1612,7 @@ type PinExecutionRequest struct {
 
 func (x *PinExecutionRequest) Reset() {
 	*x = PinExecutionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[14]
+	mi := &file_flux_v1_execution_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1624,7 @@ func (x *PinExecutionRequest) String() string {
 func (*PinExecutionRequest) ProtoMessage() {}
 
 func (x *PinExecutionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[14]
+	mi := &file_flux_v1_execution_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1637,7 @@ func (x *PinExecutionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinExecutionRequest.ProtoReflect.Descriptor instead.
 func (*PinExecutionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{14}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PinExecutionRequest) GetId() string {
@@ -1344,7 +1665,7 @@ type PinExecutionResponse struct {
 
 func (x *PinExecutionResponse) Reset() {
 	*x = PinExecutionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[15]
+	mi := &file_flux_v1_execution_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1677,7 @@ func (x *PinExecutionResponse) String() string {
 func (*PinExecutionResponse) ProtoMessage() {}
 
 func (x *PinExecutionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[15]
+	mi := &file_flux_v1_execution_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1690,7 @@ func (x *PinExecutionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinExecutionResponse.ProtoReflect.Descriptor instead.
 func (*PinExecutionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{15}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PinExecutionResponse) GetSummary() *ExecutionSummary {
@@ -1412,7 +1733,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_flux_v1_execution_proto_msgTypes[16]
+	mi := &file_flux_v1_execution_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1745,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[16]
+	mi := &file_flux_v1_execution_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1758,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{16}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Issue) GetFingerprint() string {
@@ -1532,7 +1853,7 @@ type ListIssuesRequest struct {
 
 func (x *ListIssuesRequest) Reset() {
 	*x = ListIssuesRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[17]
+	mi := &file_flux_v1_execution_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1544,7 +1865,7 @@ func (x *ListIssuesRequest) String() string {
 func (*ListIssuesRequest) ProtoMessage() {}
 
 func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[17]
+	mi := &file_flux_v1_execution_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1557,7 +1878,7 @@ func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesRequest.ProtoReflect.Descriptor instead.
 func (*ListIssuesRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{17}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListIssuesRequest) GetStatus() string {
@@ -1600,7 +1921,7 @@ type ListIssuesResponse struct {
 
 func (x *ListIssuesResponse) Reset() {
 	*x = ListIssuesResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[18]
+	mi := &file_flux_v1_execution_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1612,7 +1933,7 @@ func (x *ListIssuesResponse) String() string {
 func (*ListIssuesResponse) ProtoMessage() {}
 
 func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[18]
+	mi := &file_flux_v1_execution_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1625,7 +1946,7 @@ func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesResponse.ProtoReflect.Descriptor instead.
 func (*ListIssuesResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{18}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListIssuesResponse) GetIssues() []*Issue {
@@ -1652,7 +1973,7 @@ type GetIssueRequest struct {
 
 func (x *GetIssueRequest) Reset() {
 	*x = GetIssueRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[19]
+	mi := &file_flux_v1_execution_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1664,7 +1985,7 @@ func (x *GetIssueRequest) String() string {
 func (*GetIssueRequest) ProtoMessage() {}
 
 func (x *GetIssueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[19]
+	mi := &file_flux_v1_execution_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1677,7 +1998,7 @@ func (x *GetIssueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIssueRequest.ProtoReflect.Descriptor instead.
 func (*GetIssueRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{19}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetIssueRequest) GetFingerprint() string {
@@ -1696,7 +2017,7 @@ type GetIssueResponse struct {
 
 func (x *GetIssueResponse) Reset() {
 	*x = GetIssueResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[20]
+	mi := &file_flux_v1_execution_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +2029,7 @@ func (x *GetIssueResponse) String() string {
 func (*GetIssueResponse) ProtoMessage() {}
 
 func (x *GetIssueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[20]
+	mi := &file_flux_v1_execution_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +2042,7 @@ func (x *GetIssueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetIssueResponse.ProtoReflect.Descriptor instead.
 func (*GetIssueResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{20}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetIssueResponse) GetIssue() *Issue {
@@ -1743,7 +2064,7 @@ type ResolveIssueRequest struct {
 
 func (x *ResolveIssueRequest) Reset() {
 	*x = ResolveIssueRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[21]
+	mi := &file_flux_v1_execution_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +2076,7 @@ func (x *ResolveIssueRequest) String() string {
 func (*ResolveIssueRequest) ProtoMessage() {}
 
 func (x *ResolveIssueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[21]
+	mi := &file_flux_v1_execution_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +2089,7 @@ func (x *ResolveIssueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveIssueRequest.ProtoReflect.Descriptor instead.
 func (*ResolveIssueRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{21}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResolveIssueRequest) GetFingerprint() string {
@@ -1794,7 +2115,7 @@ type ResolveIssueResponse struct {
 
 func (x *ResolveIssueResponse) Reset() {
 	*x = ResolveIssueResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[22]
+	mi := &file_flux_v1_execution_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +2127,7 @@ func (x *ResolveIssueResponse) String() string {
 func (*ResolveIssueResponse) ProtoMessage() {}
 
 func (x *ResolveIssueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[22]
+	mi := &file_flux_v1_execution_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +2140,7 @@ func (x *ResolveIssueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveIssueResponse.ProtoReflect.Descriptor instead.
 func (*ResolveIssueResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{22}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResolveIssueResponse) GetIssue() *Issue {
@@ -1844,7 +2165,7 @@ type ExecutionRetention struct {
 
 func (x *ExecutionRetention) Reset() {
 	*x = ExecutionRetention{}
-	mi := &file_flux_v1_execution_proto_msgTypes[23]
+	mi := &file_flux_v1_execution_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1856,7 +2177,7 @@ func (x *ExecutionRetention) String() string {
 func (*ExecutionRetention) ProtoMessage() {}
 
 func (x *ExecutionRetention) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[23]
+	mi := &file_flux_v1_execution_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +2190,7 @@ func (x *ExecutionRetention) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionRetention.ProtoReflect.Descriptor instead.
 func (*ExecutionRetention) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{23}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExecutionRetention) GetSeconds() int64 {
@@ -1901,7 +2222,7 @@ type GetExecutionRetentionRequest struct {
 
 func (x *GetExecutionRetentionRequest) Reset() {
 	*x = GetExecutionRetentionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[24]
+	mi := &file_flux_v1_execution_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2234,7 @@ func (x *GetExecutionRetentionRequest) String() string {
 func (*GetExecutionRetentionRequest) ProtoMessage() {}
 
 func (x *GetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[24]
+	mi := &file_flux_v1_execution_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2247,7 @@ func (x *GetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRetentionRequest.ProtoReflect.Descriptor instead.
 func (*GetExecutionRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{24}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{28}
 }
 
 type GetExecutionRetentionResponse struct {
@@ -1942,7 +2263,7 @@ type GetExecutionRetentionResponse struct {
 
 func (x *GetExecutionRetentionResponse) Reset() {
 	*x = GetExecutionRetentionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[25]
+	mi := &file_flux_v1_execution_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2275,7 @@ func (x *GetExecutionRetentionResponse) String() string {
 func (*GetExecutionRetentionResponse) ProtoMessage() {}
 
 func (x *GetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[25]
+	mi := &file_flux_v1_execution_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2288,7 @@ func (x *GetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetExecutionRetentionResponse.ProtoReflect.Descriptor instead.
 func (*GetExecutionRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{25}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetExecutionRetentionResponse) GetRetention() *ExecutionRetention {
@@ -2008,7 +2329,7 @@ type SetExecutionRetentionRequest struct {
 
 func (x *SetExecutionRetentionRequest) Reset() {
 	*x = SetExecutionRetentionRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[26]
+	mi := &file_flux_v1_execution_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2341,7 @@ func (x *SetExecutionRetentionRequest) String() string {
 func (*SetExecutionRetentionRequest) ProtoMessage() {}
 
 func (x *SetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[26]
+	mi := &file_flux_v1_execution_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2354,7 @@ func (x *SetExecutionRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionRetentionRequest.ProtoReflect.Descriptor instead.
 func (*SetExecutionRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{26}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SetExecutionRetentionRequest) GetRetention() *ExecutionRetention {
@@ -2051,7 +2372,7 @@ type SetExecutionRetentionResponse struct {
 
 func (x *SetExecutionRetentionResponse) Reset() {
 	*x = SetExecutionRetentionResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[27]
+	mi := &file_flux_v1_execution_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2063,7 +2384,7 @@ func (x *SetExecutionRetentionResponse) String() string {
 func (*SetExecutionRetentionResponse) ProtoMessage() {}
 
 func (x *SetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[27]
+	mi := &file_flux_v1_execution_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2076,7 +2397,7 @@ func (x *SetExecutionRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExecutionRetentionResponse.ProtoReflect.Descriptor instead.
 func (*SetExecutionRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{27}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{31}
 }
 
 // Lease is the right to resume an execution.
@@ -2095,7 +2416,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_flux_v1_execution_proto_msgTypes[28]
+	mi := &file_flux_v1_execution_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2428,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[28]
+	mi := &file_flux_v1_execution_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2441,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{28}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Lease) GetExecutionId() string {
@@ -2162,7 +2483,7 @@ type LeaseFence struct {
 
 func (x *LeaseFence) Reset() {
 	*x = LeaseFence{}
-	mi := &file_flux_v1_execution_proto_msgTypes[29]
+	mi := &file_flux_v1_execution_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2495,7 @@ func (x *LeaseFence) String() string {
 func (*LeaseFence) ProtoMessage() {}
 
 func (x *LeaseFence) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[29]
+	mi := &file_flux_v1_execution_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2508,7 @@ func (x *LeaseFence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseFence.ProtoReflect.Descriptor instead.
 func (*LeaseFence) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{29}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LeaseFence) GetExecutionId() string {
@@ -2218,7 +2539,7 @@ type AcquireLeaseRequest struct {
 
 func (x *AcquireLeaseRequest) Reset() {
 	*x = AcquireLeaseRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[30]
+	mi := &file_flux_v1_execution_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2551,7 @@ func (x *AcquireLeaseRequest) String() string {
 func (*AcquireLeaseRequest) ProtoMessage() {}
 
 func (x *AcquireLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[30]
+	mi := &file_flux_v1_execution_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2564,7 @@ func (x *AcquireLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireLeaseRequest.ProtoReflect.Descriptor instead.
 func (*AcquireLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{30}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AcquireLeaseRequest) GetExecutionId() string {
@@ -2276,7 +2597,7 @@ type AcquireLeaseResponse struct {
 
 func (x *AcquireLeaseResponse) Reset() {
 	*x = AcquireLeaseResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[31]
+	mi := &file_flux_v1_execution_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2288,7 +2609,7 @@ func (x *AcquireLeaseResponse) String() string {
 func (*AcquireLeaseResponse) ProtoMessage() {}
 
 func (x *AcquireLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[31]
+	mi := &file_flux_v1_execution_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2301,7 +2622,7 @@ func (x *AcquireLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireLeaseResponse.ProtoReflect.Descriptor instead.
 func (*AcquireLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{31}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *AcquireLeaseResponse) GetLease() *Lease {
@@ -2321,7 +2642,7 @@ type RenewLeaseRequest struct {
 
 func (x *RenewLeaseRequest) Reset() {
 	*x = RenewLeaseRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[32]
+	mi := &file_flux_v1_execution_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2654,7 @@ func (x *RenewLeaseRequest) String() string {
 func (*RenewLeaseRequest) ProtoMessage() {}
 
 func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[32]
+	mi := &file_flux_v1_execution_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2667,7 @@ func (x *RenewLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RenewLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{32}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RenewLeaseRequest) GetFence() *LeaseFence {
@@ -2372,7 +2693,7 @@ type RenewLeaseResponse struct {
 
 func (x *RenewLeaseResponse) Reset() {
 	*x = RenewLeaseResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[33]
+	mi := &file_flux_v1_execution_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2384,7 +2705,7 @@ func (x *RenewLeaseResponse) String() string {
 func (*RenewLeaseResponse) ProtoMessage() {}
 
 func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[33]
+	mi := &file_flux_v1_execution_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2397,7 +2718,7 @@ func (x *RenewLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RenewLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{33}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RenewLeaseResponse) GetLease() *Lease {
@@ -2416,7 +2737,7 @@ type ReleaseLeaseRequest struct {
 
 func (x *ReleaseLeaseRequest) Reset() {
 	*x = ReleaseLeaseRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[34]
+	mi := &file_flux_v1_execution_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2428,7 +2749,7 @@ func (x *ReleaseLeaseRequest) String() string {
 func (*ReleaseLeaseRequest) ProtoMessage() {}
 
 func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[34]
+	mi := &file_flux_v1_execution_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2441,7 +2762,7 @@ func (x *ReleaseLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{34}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReleaseLeaseRequest) GetFence() *LeaseFence {
@@ -2461,7 +2782,7 @@ type ReleaseLeaseResponse struct {
 
 func (x *ReleaseLeaseResponse) Reset() {
 	*x = ReleaseLeaseResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[35]
+	mi := &file_flux_v1_execution_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2794,7 @@ func (x *ReleaseLeaseResponse) String() string {
 func (*ReleaseLeaseResponse) ProtoMessage() {}
 
 func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[35]
+	mi := &file_flux_v1_execution_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2807,7 @@ func (x *ReleaseLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseLeaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{35}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReleaseLeaseResponse) GetReleased() bool {
@@ -2514,7 +2835,7 @@ type Instance struct {
 
 func (x *Instance) Reset() {
 	*x = Instance{}
-	mi := &file_flux_v1_execution_proto_msgTypes[36]
+	mi := &file_flux_v1_execution_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2526,7 +2847,7 @@ func (x *Instance) String() string {
 func (*Instance) ProtoMessage() {}
 
 func (x *Instance) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[36]
+	mi := &file_flux_v1_execution_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2860,7 @@ func (x *Instance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instance.ProtoReflect.Descriptor instead.
 func (*Instance) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{36}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Instance) GetService() string {
@@ -2594,7 +2915,7 @@ type AttendRequest struct {
 
 func (x *AttendRequest) Reset() {
 	*x = AttendRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[37]
+	mi := &file_flux_v1_execution_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2927,7 @@ func (x *AttendRequest) String() string {
 func (*AttendRequest) ProtoMessage() {}
 
 func (x *AttendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[37]
+	mi := &file_flux_v1_execution_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2940,7 @@ func (x *AttendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttendRequest.ProtoReflect.Descriptor instead.
 func (*AttendRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{37}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AttendRequest) GetInstance() *Instance {
@@ -2638,7 +2959,7 @@ type AttendResponse struct {
 
 func (x *AttendResponse) Reset() {
 	*x = AttendResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[38]
+	mi := &file_flux_v1_execution_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +2971,7 @@ func (x *AttendResponse) String() string {
 func (*AttendResponse) ProtoMessage() {}
 
 func (x *AttendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[38]
+	mi := &file_flux_v1_execution_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +2984,7 @@ func (x *AttendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttendResponse.ProtoReflect.Descriptor instead.
 func (*AttendResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{38}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AttendResponse) GetCommand() *ExecutionCommand {
@@ -2690,7 +3011,7 @@ type ExecutionCommand struct {
 
 func (x *ExecutionCommand) Reset() {
 	*x = ExecutionCommand{}
-	mi := &file_flux_v1_execution_proto_msgTypes[39]
+	mi := &file_flux_v1_execution_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +3023,7 @@ func (x *ExecutionCommand) String() string {
 func (*ExecutionCommand) ProtoMessage() {}
 
 func (x *ExecutionCommand) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[39]
+	mi := &file_flux_v1_execution_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +3036,7 @@ func (x *ExecutionCommand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecutionCommand.ProtoReflect.Descriptor instead.
 func (*ExecutionCommand) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{39}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ExecutionCommand) GetId() string {
@@ -2760,7 +3081,7 @@ type AnswerCommandRequest struct {
 
 func (x *AnswerCommandRequest) Reset() {
 	*x = AnswerCommandRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[40]
+	mi := &file_flux_v1_execution_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +3093,7 @@ func (x *AnswerCommandRequest) String() string {
 func (*AnswerCommandRequest) ProtoMessage() {}
 
 func (x *AnswerCommandRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[40]
+	mi := &file_flux_v1_execution_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +3106,7 @@ func (x *AnswerCommandRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerCommandRequest.ProtoReflect.Descriptor instead.
 func (*AnswerCommandRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{40}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AnswerCommandRequest) GetId() string {
@@ -2824,7 +3145,7 @@ type AnswerCommandResponse struct {
 
 func (x *AnswerCommandResponse) Reset() {
 	*x = AnswerCommandResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[41]
+	mi := &file_flux_v1_execution_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2836,7 +3157,7 @@ func (x *AnswerCommandResponse) String() string {
 func (*AnswerCommandResponse) ProtoMessage() {}
 
 func (x *AnswerCommandResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[41]
+	mi := &file_flux_v1_execution_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2849,7 +3170,7 @@ func (x *AnswerCommandResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerCommandResponse.ProtoReflect.Descriptor instead.
 func (*AnswerCommandResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{41}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{45}
 }
 
 type CommandInstanceRequest struct {
@@ -2866,7 +3187,7 @@ type CommandInstanceRequest struct {
 
 func (x *CommandInstanceRequest) Reset() {
 	*x = CommandInstanceRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[42]
+	mi := &file_flux_v1_execution_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2878,7 +3199,7 @@ func (x *CommandInstanceRequest) String() string {
 func (*CommandInstanceRequest) ProtoMessage() {}
 
 func (x *CommandInstanceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[42]
+	mi := &file_flux_v1_execution_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2891,7 +3212,7 @@ func (x *CommandInstanceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandInstanceRequest.ProtoReflect.Descriptor instead.
 func (*CommandInstanceRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{42}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CommandInstanceRequest) GetCommand() *ExecutionCommand {
@@ -2933,7 +3254,7 @@ type CommandInstanceResponse struct {
 
 func (x *CommandInstanceResponse) Reset() {
 	*x = CommandInstanceResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[43]
+	mi := &file_flux_v1_execution_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3266,7 @@ func (x *CommandInstanceResponse) String() string {
 func (*CommandInstanceResponse) ProtoMessage() {}
 
 func (x *CommandInstanceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[43]
+	mi := &file_flux_v1_execution_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3279,7 @@ func (x *CommandInstanceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandInstanceResponse.ProtoReflect.Descriptor instead.
 func (*CommandInstanceResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{43}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CommandInstanceResponse) GetInstance() *Instance {
@@ -2985,7 +3306,7 @@ type ListInstancesRequest struct {
 
 func (x *ListInstancesRequest) Reset() {
 	*x = ListInstancesRequest{}
-	mi := &file_flux_v1_execution_proto_msgTypes[44]
+	mi := &file_flux_v1_execution_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +3318,7 @@ func (x *ListInstancesRequest) String() string {
 func (*ListInstancesRequest) ProtoMessage() {}
 
 func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[44]
+	mi := &file_flux_v1_execution_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +3331,7 @@ func (x *ListInstancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInstancesRequest.ProtoReflect.Descriptor instead.
 func (*ListInstancesRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{44}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListInstancesRequest) GetService() string {
@@ -3029,7 +3350,7 @@ type ListInstancesResponse struct {
 
 func (x *ListInstancesResponse) Reset() {
 	*x = ListInstancesResponse{}
-	mi := &file_flux_v1_execution_proto_msgTypes[45]
+	mi := &file_flux_v1_execution_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3041,7 +3362,7 @@ func (x *ListInstancesResponse) String() string {
 func (*ListInstancesResponse) ProtoMessage() {}
 
 func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_execution_proto_msgTypes[45]
+	mi := &file_flux_v1_execution_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3054,7 +3375,7 @@ func (x *ListInstancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListInstancesResponse.ProtoReflect.Descriptor instead.
 func (*ListInstancesResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_execution_proto_rawDescGZIP(), []int{45}
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListInstancesResponse) GetInstances() []*Instance {
@@ -3079,7 +3400,7 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\rRecordOutcome\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x8f\a\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa5\a\n" +
 	"\x10ExecutionSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x1a\n" +
@@ -3121,7 +3442,8 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\brecorded\x18\x1f \x01(\x03R\brecorded\x12\x18\n" +
 	"\aarrival\x18  \x01(\x03R\aarrival\x12\x14\n" +
 	"\x05dirty\x18! \x01(\bR\x05dirty\x12,\n" +
-	"\x05links\x18\" \x03(\v2\x16.flux.v1.ExecutionLinkR\x05links\"\x88\x01\n" +
+	"\x05links\x18\" \x03(\v2\x16.flux.v1.ExecutionLinkR\x05links\x12\x14\n" +
+	"\x05trace\x18# \x01(\tR\x05trace\"\x88\x01\n" +
 	"\rExecutionLink\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x1c\n" +
 	"\texecution\x18\x02 \x01(\tR\texecution\x12\x10\n" +
@@ -3137,7 +3459,30 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\asummary\x18\x01 \x01(\v2\x19.flux.v1.ExecutionSummaryR\asummary\x12\x1c\n" +
 	"\texecution\x18\x02 \x01(\fR\texecution\x12\x12\n" +
 	"\x04boot\x18\x03 \x01(\fR\x04boot\x12$\n" +
-	"\x05lease\x18\x04 \x01(\v2\x0e.flux.v1.LeaseR\x05lease\"\xa3\x04\n" +
+	"\x05lease\x18\x04 \x01(\v2\x0e.flux.v1.LeaseR\x05lease\")\n" +
+	"\x17GetExecutionTreeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"r\n" +
+	"\x18GetExecutionTreeResponse\x12,\n" +
+	"\x05parts\x18\x01 \x03(\v2\x16.flux.v1.ExecutionPartR\x05parts\x12\x14\n" +
+	"\x05asked\x18\x02 \x01(\x05R\x05asked\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\xc8\x01\n" +
+	"\rExecutionPart\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x123\n" +
+	"\asummary\x18\x02 \x01(\v2\x19.flux.v1.ExecutionSummaryR\asummary\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\x05R\x05cause\x12*\n" +
+	"\x04call\x18\x04 \x01(\v2\x16.flux.v1.ExecutionCallR\x04call\x120\n" +
+	"\amessage\x18\x05 \x01(\v2\x16.flux.v1.ExecutionLinkR\amessage\"\xf1\x01\n" +
+	"\rExecutionCall\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x1a\n" +
+	"\bboundary\x18\x02 \x01(\tR\bboundary\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\tR\x06target\x12\x14\n" +
+	"\x05shape\x18\x04 \x01(\tR\x05shape\x12\x19\n" +
+	"\bstart_us\x18\x05 \x01(\x03R\astartUs\x12\x1f\n" +
+	"\vduration_us\x18\x06 \x01(\x03R\n" +
+	"durationUs\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x16\n" +
+	"\x06failed\x18\b \x01(\bR\x06failed\x12\x14\n" +
+	"\x05error\x18\t \x01(\tR\x05error\"\xb9\x04\n" +
 	"\x0fExecutionFilter\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\bR\x06failed\x12\x18\n" +
@@ -3162,7 +3507,8 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\x04kind\x18\x12 \x01(\tR\x04kind\x12\x1a\n" +
 	"\binstance\x18\x13 \x01(\tR\binstance\x12\x16\n" +
 	"\x06pinned\x18\x14 \x01(\bR\x06pinned\x12\x16\n" +
-	"\x06linked\x18\x15 \x01(\tR\x06linked\"|\n" +
+	"\x06linked\x18\x15 \x01(\tR\x06linked\x12\x14\n" +
+	"\x05trace\x18\x16 \x01(\tR\x05trace\"|\n" +
 	"\x15ListExecutionsRequest\x120\n" +
 	"\x06filter\x18\x01 \x01(\v2\x18.flux.v1.ExecutionFilterR\x06filter\x12\x19\n" +
 	"\bmax_size\x18\x02 \x01(\x05R\amaxSize\x12\x16\n" +
@@ -3301,11 +3647,12 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\x14ListInstancesRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\"H\n" +
 	"\x15ListInstancesResponse\x12/\n" +
-	"\tinstances\x18\x01 \x03(\v2\x11.flux.v1.InstanceR\tinstances2\xbf\v\n" +
+	"\tinstances\x18\x01 \x03(\v2\x11.flux.v1.InstanceR\tinstances2\x98\f\n" +
 	"\x10ExecutionService\x12W\n" +
 	"\x10RecordExecutions\x12 .flux.v1.RecordExecutionsRequest\x1a!.flux.v1.RecordExecutionsResponse\x12K\n" +
 	"\fGetExecution\x12\x1c.flux.v1.GetExecutionRequest\x1a\x1d.flux.v1.GetExecutionResponse\x12Q\n" +
-	"\x0eListExecutions\x12\x1e.flux.v1.ListExecutionsRequest\x1a\x1f.flux.v1.ListExecutionsResponse\x12S\n" +
+	"\x0eListExecutions\x12\x1e.flux.v1.ListExecutionsRequest\x1a\x1f.flux.v1.ListExecutionsResponse\x12W\n" +
+	"\x10GetExecutionTree\x12 .flux.v1.GetExecutionTreeRequest\x1a!.flux.v1.GetExecutionTreeResponse\x12S\n" +
 	"\x0eTailExecutions\x12\x1e.flux.v1.TailExecutionsRequest\x1a\x1f.flux.v1.TailExecutionsResponse0\x01\x12W\n" +
 	"\x10DeleteExecutions\x12 .flux.v1.DeleteExecutionsRequest\x1a!.flux.v1.DeleteExecutionsResponse\x12K\n" +
 	"\fPinExecution\x12\x1c.flux.v1.PinExecutionRequest\x1a\x1d.flux.v1.PinExecutionResponse\x12E\n" +
@@ -3336,7 +3683,7 @@ func file_flux_v1_execution_proto_rawDescGZIP() []byte {
 	return file_flux_v1_execution_proto_rawDescData
 }
 
-var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_flux_v1_execution_proto_goTypes = []any{
 	(*RecordExecutionsRequest)(nil),       // 0: flux.v1.RecordExecutionsRequest
 	(*RecordExecutionsResponse)(nil),      // 1: flux.v1.RecordExecutionsResponse
@@ -3345,114 +3692,124 @@ var file_flux_v1_execution_proto_goTypes = []any{
 	(*ExecutionLink)(nil),                 // 4: flux.v1.ExecutionLink
 	(*GetExecutionRequest)(nil),           // 5: flux.v1.GetExecutionRequest
 	(*GetExecutionResponse)(nil),          // 6: flux.v1.GetExecutionResponse
-	(*ExecutionFilter)(nil),               // 7: flux.v1.ExecutionFilter
-	(*ListExecutionsRequest)(nil),         // 8: flux.v1.ListExecutionsRequest
-	(*ListExecutionsResponse)(nil),        // 9: flux.v1.ListExecutionsResponse
-	(*TailExecutionsRequest)(nil),         // 10: flux.v1.TailExecutionsRequest
-	(*TailExecutionsResponse)(nil),        // 11: flux.v1.TailExecutionsResponse
-	(*DeleteExecutionsRequest)(nil),       // 12: flux.v1.DeleteExecutionsRequest
-	(*DeleteExecutionsResponse)(nil),      // 13: flux.v1.DeleteExecutionsResponse
-	(*PinExecutionRequest)(nil),           // 14: flux.v1.PinExecutionRequest
-	(*PinExecutionResponse)(nil),          // 15: flux.v1.PinExecutionResponse
-	(*Issue)(nil),                         // 16: flux.v1.Issue
-	(*ListIssuesRequest)(nil),             // 17: flux.v1.ListIssuesRequest
-	(*ListIssuesResponse)(nil),            // 18: flux.v1.ListIssuesResponse
-	(*GetIssueRequest)(nil),               // 19: flux.v1.GetIssueRequest
-	(*GetIssueResponse)(nil),              // 20: flux.v1.GetIssueResponse
-	(*ResolveIssueRequest)(nil),           // 21: flux.v1.ResolveIssueRequest
-	(*ResolveIssueResponse)(nil),          // 22: flux.v1.ResolveIssueResponse
-	(*ExecutionRetention)(nil),            // 23: flux.v1.ExecutionRetention
-	(*GetExecutionRetentionRequest)(nil),  // 24: flux.v1.GetExecutionRetentionRequest
-	(*GetExecutionRetentionResponse)(nil), // 25: flux.v1.GetExecutionRetentionResponse
-	(*SetExecutionRetentionRequest)(nil),  // 26: flux.v1.SetExecutionRetentionRequest
-	(*SetExecutionRetentionResponse)(nil), // 27: flux.v1.SetExecutionRetentionResponse
-	(*Lease)(nil),                         // 28: flux.v1.Lease
-	(*LeaseFence)(nil),                    // 29: flux.v1.LeaseFence
-	(*AcquireLeaseRequest)(nil),           // 30: flux.v1.AcquireLeaseRequest
-	(*AcquireLeaseResponse)(nil),          // 31: flux.v1.AcquireLeaseResponse
-	(*RenewLeaseRequest)(nil),             // 32: flux.v1.RenewLeaseRequest
-	(*RenewLeaseResponse)(nil),            // 33: flux.v1.RenewLeaseResponse
-	(*ReleaseLeaseRequest)(nil),           // 34: flux.v1.ReleaseLeaseRequest
-	(*ReleaseLeaseResponse)(nil),          // 35: flux.v1.ReleaseLeaseResponse
-	(*Instance)(nil),                      // 36: flux.v1.Instance
-	(*AttendRequest)(nil),                 // 37: flux.v1.AttendRequest
-	(*AttendResponse)(nil),                // 38: flux.v1.AttendResponse
-	(*ExecutionCommand)(nil),              // 39: flux.v1.ExecutionCommand
-	(*AnswerCommandRequest)(nil),          // 40: flux.v1.AnswerCommandRequest
-	(*AnswerCommandResponse)(nil),         // 41: flux.v1.AnswerCommandResponse
-	(*CommandInstanceRequest)(nil),        // 42: flux.v1.CommandInstanceRequest
-	(*CommandInstanceResponse)(nil),       // 43: flux.v1.CommandInstanceResponse
-	(*ListInstancesRequest)(nil),          // 44: flux.v1.ListInstancesRequest
-	(*ListInstancesResponse)(nil),         // 45: flux.v1.ListInstancesResponse
+	(*GetExecutionTreeRequest)(nil),       // 7: flux.v1.GetExecutionTreeRequest
+	(*GetExecutionTreeResponse)(nil),      // 8: flux.v1.GetExecutionTreeResponse
+	(*ExecutionPart)(nil),                 // 9: flux.v1.ExecutionPart
+	(*ExecutionCall)(nil),                 // 10: flux.v1.ExecutionCall
+	(*ExecutionFilter)(nil),               // 11: flux.v1.ExecutionFilter
+	(*ListExecutionsRequest)(nil),         // 12: flux.v1.ListExecutionsRequest
+	(*ListExecutionsResponse)(nil),        // 13: flux.v1.ListExecutionsResponse
+	(*TailExecutionsRequest)(nil),         // 14: flux.v1.TailExecutionsRequest
+	(*TailExecutionsResponse)(nil),        // 15: flux.v1.TailExecutionsResponse
+	(*DeleteExecutionsRequest)(nil),       // 16: flux.v1.DeleteExecutionsRequest
+	(*DeleteExecutionsResponse)(nil),      // 17: flux.v1.DeleteExecutionsResponse
+	(*PinExecutionRequest)(nil),           // 18: flux.v1.PinExecutionRequest
+	(*PinExecutionResponse)(nil),          // 19: flux.v1.PinExecutionResponse
+	(*Issue)(nil),                         // 20: flux.v1.Issue
+	(*ListIssuesRequest)(nil),             // 21: flux.v1.ListIssuesRequest
+	(*ListIssuesResponse)(nil),            // 22: flux.v1.ListIssuesResponse
+	(*GetIssueRequest)(nil),               // 23: flux.v1.GetIssueRequest
+	(*GetIssueResponse)(nil),              // 24: flux.v1.GetIssueResponse
+	(*ResolveIssueRequest)(nil),           // 25: flux.v1.ResolveIssueRequest
+	(*ResolveIssueResponse)(nil),          // 26: flux.v1.ResolveIssueResponse
+	(*ExecutionRetention)(nil),            // 27: flux.v1.ExecutionRetention
+	(*GetExecutionRetentionRequest)(nil),  // 28: flux.v1.GetExecutionRetentionRequest
+	(*GetExecutionRetentionResponse)(nil), // 29: flux.v1.GetExecutionRetentionResponse
+	(*SetExecutionRetentionRequest)(nil),  // 30: flux.v1.SetExecutionRetentionRequest
+	(*SetExecutionRetentionResponse)(nil), // 31: flux.v1.SetExecutionRetentionResponse
+	(*Lease)(nil),                         // 32: flux.v1.Lease
+	(*LeaseFence)(nil),                    // 33: flux.v1.LeaseFence
+	(*AcquireLeaseRequest)(nil),           // 34: flux.v1.AcquireLeaseRequest
+	(*AcquireLeaseResponse)(nil),          // 35: flux.v1.AcquireLeaseResponse
+	(*RenewLeaseRequest)(nil),             // 36: flux.v1.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),            // 37: flux.v1.RenewLeaseResponse
+	(*ReleaseLeaseRequest)(nil),           // 38: flux.v1.ReleaseLeaseRequest
+	(*ReleaseLeaseResponse)(nil),          // 39: flux.v1.ReleaseLeaseResponse
+	(*Instance)(nil),                      // 40: flux.v1.Instance
+	(*AttendRequest)(nil),                 // 41: flux.v1.AttendRequest
+	(*AttendResponse)(nil),                // 42: flux.v1.AttendResponse
+	(*ExecutionCommand)(nil),              // 43: flux.v1.ExecutionCommand
+	(*AnswerCommandRequest)(nil),          // 44: flux.v1.AnswerCommandRequest
+	(*AnswerCommandResponse)(nil),         // 45: flux.v1.AnswerCommandResponse
+	(*CommandInstanceRequest)(nil),        // 46: flux.v1.CommandInstanceRequest
+	(*CommandInstanceResponse)(nil),       // 47: flux.v1.CommandInstanceResponse
+	(*ListInstancesRequest)(nil),          // 48: flux.v1.ListInstancesRequest
+	(*ListInstancesResponse)(nil),         // 49: flux.v1.ListInstancesResponse
 }
 var file_flux_v1_execution_proto_depIdxs = []int32{
-	29, // 0: flux.v1.RecordExecutionsRequest.fence:type_name -> flux.v1.LeaseFence
+	33, // 0: flux.v1.RecordExecutionsRequest.fence:type_name -> flux.v1.LeaseFence
 	2,  // 1: flux.v1.RecordExecutionsResponse.outcomes:type_name -> flux.v1.RecordOutcome
 	4,  // 2: flux.v1.ExecutionSummary.links:type_name -> flux.v1.ExecutionLink
 	3,  // 3: flux.v1.GetExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
-	28, // 4: flux.v1.GetExecutionResponse.lease:type_name -> flux.v1.Lease
-	7,  // 5: flux.v1.ListExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
-	3,  // 6: flux.v1.ListExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
-	7,  // 7: flux.v1.TailExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
-	3,  // 8: flux.v1.TailExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
-	3,  // 9: flux.v1.PinExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
-	3,  // 10: flux.v1.Issue.sample:type_name -> flux.v1.ExecutionSummary
-	16, // 11: flux.v1.ListIssuesResponse.issues:type_name -> flux.v1.Issue
-	16, // 12: flux.v1.GetIssueResponse.issue:type_name -> flux.v1.Issue
-	16, // 13: flux.v1.ResolveIssueResponse.issue:type_name -> flux.v1.Issue
-	23, // 14: flux.v1.GetExecutionRetentionResponse.retention:type_name -> flux.v1.ExecutionRetention
-	23, // 15: flux.v1.SetExecutionRetentionRequest.retention:type_name -> flux.v1.ExecutionRetention
-	28, // 16: flux.v1.AcquireLeaseResponse.lease:type_name -> flux.v1.Lease
-	29, // 17: flux.v1.RenewLeaseRequest.fence:type_name -> flux.v1.LeaseFence
-	28, // 18: flux.v1.RenewLeaseResponse.lease:type_name -> flux.v1.Lease
-	29, // 19: flux.v1.ReleaseLeaseRequest.fence:type_name -> flux.v1.LeaseFence
-	36, // 20: flux.v1.AttendRequest.instance:type_name -> flux.v1.Instance
-	39, // 21: flux.v1.AttendResponse.command:type_name -> flux.v1.ExecutionCommand
-	39, // 22: flux.v1.CommandInstanceRequest.command:type_name -> flux.v1.ExecutionCommand
-	36, // 23: flux.v1.CommandInstanceResponse.instance:type_name -> flux.v1.Instance
-	40, // 24: flux.v1.CommandInstanceResponse.answer:type_name -> flux.v1.AnswerCommandRequest
-	36, // 25: flux.v1.ListInstancesResponse.instances:type_name -> flux.v1.Instance
-	0,  // 26: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
-	5,  // 27: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
-	8,  // 28: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
-	10, // 29: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
-	12, // 30: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
-	14, // 31: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
-	17, // 32: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
-	19, // 33: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
-	21, // 34: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
-	24, // 35: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
-	26, // 36: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
-	30, // 37: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
-	32, // 38: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
-	34, // 39: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
-	37, // 40: flux.v1.ExecutionService.Attend:input_type -> flux.v1.AttendRequest
-	40, // 41: flux.v1.ExecutionService.AnswerCommand:input_type -> flux.v1.AnswerCommandRequest
-	42, // 42: flux.v1.ExecutionService.CommandInstance:input_type -> flux.v1.CommandInstanceRequest
-	44, // 43: flux.v1.ExecutionService.ListInstances:input_type -> flux.v1.ListInstancesRequest
-	1,  // 44: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
-	6,  // 45: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
-	9,  // 46: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
-	11, // 47: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
-	13, // 48: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
-	15, // 49: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
-	18, // 50: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
-	20, // 51: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
-	22, // 52: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
-	25, // 53: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
-	27, // 54: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
-	31, // 55: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
-	33, // 56: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
-	35, // 57: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
-	38, // 58: flux.v1.ExecutionService.Attend:output_type -> flux.v1.AttendResponse
-	41, // 59: flux.v1.ExecutionService.AnswerCommand:output_type -> flux.v1.AnswerCommandResponse
-	43, // 60: flux.v1.ExecutionService.CommandInstance:output_type -> flux.v1.CommandInstanceResponse
-	45, // 61: flux.v1.ExecutionService.ListInstances:output_type -> flux.v1.ListInstancesResponse
-	44, // [44:62] is the sub-list for method output_type
-	26, // [26:44] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	32, // 4: flux.v1.GetExecutionResponse.lease:type_name -> flux.v1.Lease
+	9,  // 5: flux.v1.GetExecutionTreeResponse.parts:type_name -> flux.v1.ExecutionPart
+	3,  // 6: flux.v1.ExecutionPart.summary:type_name -> flux.v1.ExecutionSummary
+	10, // 7: flux.v1.ExecutionPart.call:type_name -> flux.v1.ExecutionCall
+	4,  // 8: flux.v1.ExecutionPart.message:type_name -> flux.v1.ExecutionLink
+	11, // 9: flux.v1.ListExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
+	3,  // 10: flux.v1.ListExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
+	11, // 11: flux.v1.TailExecutionsRequest.filter:type_name -> flux.v1.ExecutionFilter
+	3,  // 12: flux.v1.TailExecutionsResponse.executions:type_name -> flux.v1.ExecutionSummary
+	3,  // 13: flux.v1.PinExecutionResponse.summary:type_name -> flux.v1.ExecutionSummary
+	3,  // 14: flux.v1.Issue.sample:type_name -> flux.v1.ExecutionSummary
+	20, // 15: flux.v1.ListIssuesResponse.issues:type_name -> flux.v1.Issue
+	20, // 16: flux.v1.GetIssueResponse.issue:type_name -> flux.v1.Issue
+	20, // 17: flux.v1.ResolveIssueResponse.issue:type_name -> flux.v1.Issue
+	27, // 18: flux.v1.GetExecutionRetentionResponse.retention:type_name -> flux.v1.ExecutionRetention
+	27, // 19: flux.v1.SetExecutionRetentionRequest.retention:type_name -> flux.v1.ExecutionRetention
+	32, // 20: flux.v1.AcquireLeaseResponse.lease:type_name -> flux.v1.Lease
+	33, // 21: flux.v1.RenewLeaseRequest.fence:type_name -> flux.v1.LeaseFence
+	32, // 22: flux.v1.RenewLeaseResponse.lease:type_name -> flux.v1.Lease
+	33, // 23: flux.v1.ReleaseLeaseRequest.fence:type_name -> flux.v1.LeaseFence
+	40, // 24: flux.v1.AttendRequest.instance:type_name -> flux.v1.Instance
+	43, // 25: flux.v1.AttendResponse.command:type_name -> flux.v1.ExecutionCommand
+	43, // 26: flux.v1.CommandInstanceRequest.command:type_name -> flux.v1.ExecutionCommand
+	40, // 27: flux.v1.CommandInstanceResponse.instance:type_name -> flux.v1.Instance
+	44, // 28: flux.v1.CommandInstanceResponse.answer:type_name -> flux.v1.AnswerCommandRequest
+	40, // 29: flux.v1.ListInstancesResponse.instances:type_name -> flux.v1.Instance
+	0,  // 30: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
+	5,  // 31: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
+	12, // 32: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
+	7,  // 33: flux.v1.ExecutionService.GetExecutionTree:input_type -> flux.v1.GetExecutionTreeRequest
+	14, // 34: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
+	16, // 35: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
+	18, // 36: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
+	21, // 37: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
+	23, // 38: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
+	25, // 39: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
+	28, // 40: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
+	30, // 41: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
+	34, // 42: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
+	36, // 43: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
+	38, // 44: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
+	41, // 45: flux.v1.ExecutionService.Attend:input_type -> flux.v1.AttendRequest
+	44, // 46: flux.v1.ExecutionService.AnswerCommand:input_type -> flux.v1.AnswerCommandRequest
+	46, // 47: flux.v1.ExecutionService.CommandInstance:input_type -> flux.v1.CommandInstanceRequest
+	48, // 48: flux.v1.ExecutionService.ListInstances:input_type -> flux.v1.ListInstancesRequest
+	1,  // 49: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
+	6,  // 50: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
+	13, // 51: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
+	8,  // 52: flux.v1.ExecutionService.GetExecutionTree:output_type -> flux.v1.GetExecutionTreeResponse
+	15, // 53: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
+	17, // 54: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
+	19, // 55: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
+	22, // 56: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
+	24, // 57: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
+	26, // 58: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
+	29, // 59: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
+	31, // 60: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
+	35, // 61: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
+	37, // 62: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
+	39, // 63: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
+	42, // 64: flux.v1.ExecutionService.Attend:output_type -> flux.v1.AttendResponse
+	45, // 65: flux.v1.ExecutionService.AnswerCommand:output_type -> flux.v1.AnswerCommandResponse
+	47, // 66: flux.v1.ExecutionService.CommandInstance:output_type -> flux.v1.CommandInstanceResponse
+	49, // 67: flux.v1.ExecutionService.ListInstances:output_type -> flux.v1.ListInstancesResponse
+	49, // [49:68] is the sub-list for method output_type
+	30, // [30:49] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_execution_proto_init() }
@@ -3460,14 +3817,14 @@ func file_flux_v1_execution_proto_init() {
 	if File_flux_v1_execution_proto != nil {
 		return
 	}
-	file_flux_v1_execution_proto_msgTypes[10].OneofWrappers = []any{}
+	file_flux_v1_execution_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flux_v1_execution_proto_rawDesc), len(file_flux_v1_execution_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   46,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,6 +42,9 @@ const (
 	// ExecutionServiceListExecutionsProcedure is the fully-qualified name of the ExecutionService's
 	// ListExecutions RPC.
 	ExecutionServiceListExecutionsProcedure = "/flux.v1.ExecutionService/ListExecutions"
+	// ExecutionServiceGetExecutionTreeProcedure is the fully-qualified name of the ExecutionService's
+	// GetExecutionTree RPC.
+	ExecutionServiceGetExecutionTreeProcedure = "/flux.v1.ExecutionService/GetExecutionTree"
 	// ExecutionServiceTailExecutionsProcedure is the fully-qualified name of the ExecutionService's
 	// TailExecutions RPC.
 	ExecutionServiceTailExecutionsProcedure = "/flux.v1.ExecutionService/TailExecutions"
@@ -97,6 +100,9 @@ type ExecutionServiceClient interface {
 	GetExecution(context.Context, *connect.Request[v1.GetExecutionRequest]) (*connect.Response[v1.GetExecutionResponse], error)
 	// ListExecutions returns summaries of executions, those that started last first.
 	ListExecutions(context.Context, *connect.Request[v1.ListExecutionsRequest]) (*connect.Response[v1.ListExecutionsResponse], error)
+	// GetExecutionTree returns the executions that belong together with one: what caused it and what it caused, in all services
+	// that record, and what has the same trace.
+	GetExecutionTree(context.Context, *connect.Request[v1.GetExecutionTreeRequest]) (*connect.Response[v1.GetExecutionTreeResponse], error)
 	// TailExecutions streams summaries of executions in the order in which they were recorded, as they are.
 	TailExecutions(context.Context, *connect.Request[v1.TailExecutionsRequest]) (*connect.ServerStreamForClient[v1.TailExecutionsResponse], error)
 	// DeleteExecutions removes executions. Those that are pinned are refused.
@@ -157,6 +163,12 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			httpClient,
 			baseURL+ExecutionServiceListExecutionsProcedure,
 			connect.WithSchema(executionServiceMethods.ByName("ListExecutions")),
+			connect.WithClientOptions(opts...),
+		),
+		getExecutionTree: connect.NewClient[v1.GetExecutionTreeRequest, v1.GetExecutionTreeResponse](
+			httpClient,
+			baseURL+ExecutionServiceGetExecutionTreeProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("GetExecutionTree")),
 			connect.WithClientOptions(opts...),
 		),
 		tailExecutions: connect.NewClient[v1.TailExecutionsRequest, v1.TailExecutionsResponse](
@@ -257,6 +269,7 @@ type executionServiceClient struct {
 	recordExecutions      *connect.Client[v1.RecordExecutionsRequest, v1.RecordExecutionsResponse]
 	getExecution          *connect.Client[v1.GetExecutionRequest, v1.GetExecutionResponse]
 	listExecutions        *connect.Client[v1.ListExecutionsRequest, v1.ListExecutionsResponse]
+	getExecutionTree      *connect.Client[v1.GetExecutionTreeRequest, v1.GetExecutionTreeResponse]
 	tailExecutions        *connect.Client[v1.TailExecutionsRequest, v1.TailExecutionsResponse]
 	deleteExecutions      *connect.Client[v1.DeleteExecutionsRequest, v1.DeleteExecutionsResponse]
 	pinExecution          *connect.Client[v1.PinExecutionRequest, v1.PinExecutionResponse]
@@ -287,6 +300,11 @@ func (c *executionServiceClient) GetExecution(ctx context.Context, req *connect.
 // ListExecutions calls flux.v1.ExecutionService.ListExecutions.
 func (c *executionServiceClient) ListExecutions(ctx context.Context, req *connect.Request[v1.ListExecutionsRequest]) (*connect.Response[v1.ListExecutionsResponse], error) {
 	return c.listExecutions.CallUnary(ctx, req)
+}
+
+// GetExecutionTree calls flux.v1.ExecutionService.GetExecutionTree.
+func (c *executionServiceClient) GetExecutionTree(ctx context.Context, req *connect.Request[v1.GetExecutionTreeRequest]) (*connect.Response[v1.GetExecutionTreeResponse], error) {
+	return c.getExecutionTree.CallUnary(ctx, req)
 }
 
 // TailExecutions calls flux.v1.ExecutionService.TailExecutions.
@@ -373,6 +391,9 @@ type ExecutionServiceHandler interface {
 	GetExecution(context.Context, *connect.Request[v1.GetExecutionRequest]) (*connect.Response[v1.GetExecutionResponse], error)
 	// ListExecutions returns summaries of executions, those that started last first.
 	ListExecutions(context.Context, *connect.Request[v1.ListExecutionsRequest]) (*connect.Response[v1.ListExecutionsResponse], error)
+	// GetExecutionTree returns the executions that belong together with one: what caused it and what it caused, in all services
+	// that record, and what has the same trace.
+	GetExecutionTree(context.Context, *connect.Request[v1.GetExecutionTreeRequest]) (*connect.Response[v1.GetExecutionTreeResponse], error)
 	// TailExecutions streams summaries of executions in the order in which they were recorded, as they are.
 	TailExecutions(context.Context, *connect.Request[v1.TailExecutionsRequest], *connect.ServerStream[v1.TailExecutionsResponse]) error
 	// DeleteExecutions removes executions. Those that are pinned are refused.
@@ -429,6 +450,12 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 		ExecutionServiceListExecutionsProcedure,
 		svc.ListExecutions,
 		connect.WithSchema(executionServiceMethods.ByName("ListExecutions")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceGetExecutionTreeHandler := connect.NewUnaryHandler(
+		ExecutionServiceGetExecutionTreeProcedure,
+		svc.GetExecutionTree,
+		connect.WithSchema(executionServiceMethods.ByName("GetExecutionTree")),
 		connect.WithHandlerOptions(opts...),
 	)
 	executionServiceTailExecutionsHandler := connect.NewServerStreamHandler(
@@ -529,6 +556,8 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 			executionServiceGetExecutionHandler.ServeHTTP(w, r)
 		case ExecutionServiceListExecutionsProcedure:
 			executionServiceListExecutionsHandler.ServeHTTP(w, r)
+		case ExecutionServiceGetExecutionTreeProcedure:
+			executionServiceGetExecutionTreeHandler.ServeHTTP(w, r)
 		case ExecutionServiceTailExecutionsProcedure:
 			executionServiceTailExecutionsHandler.ServeHTTP(w, r)
 		case ExecutionServiceDeleteExecutionsProcedure:
@@ -578,6 +607,10 @@ func (UnimplementedExecutionServiceHandler) GetExecution(context.Context, *conne
 
 func (UnimplementedExecutionServiceHandler) ListExecutions(context.Context, *connect.Request[v1.ListExecutionsRequest]) (*connect.Response[v1.ListExecutionsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.ListExecutions is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) GetExecutionTree(context.Context, *connect.Request[v1.GetExecutionTreeRequest]) (*connect.Response[v1.GetExecutionTreeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.GetExecutionTree is not implemented"))
 }
 
 func (UnimplementedExecutionServiceHandler) TailExecutions(context.Context, *connect.Request[v1.TailExecutionsRequest], *connect.ServerStream[v1.TailExecutionsResponse]) error {
