@@ -27,7 +27,7 @@ type App struct {
 	following       sync.WaitGroup // what runs until ctx ends
 
 	answers map[message.Type]*answers // by the type of their log
-	values  valueReader
+	values  *valueReader
 	mu      struct {
 		sync.Mutex
 		running  chan struct{} // closed when Run has returned; nil while it does not run
@@ -75,7 +75,7 @@ func newApp(c Config, offline bool) *App {
 	a.producer = newProducer(a.conn.publish, limits, func(err error) {
 		a.log.Warn("publishing: connection lost", "error", err)
 	})
-	a.values.app = a
+	a.values = newValueReader(a)
 	a.answers = map[message.Type]*answers{
 		message.Result:      newAnswers(a, message.Result),
 		message.WebResponse: newAnswers(a, message.WebResponse),
@@ -164,6 +164,7 @@ func (a *App) Close(ctx context.Context) error {
 	err = errors.Join(err, a.producer.drain(ctx))
 	a.cancel()
 	a.producer.close()
+	a.values.close()
 	a.following.Wait()
 	a.conn.close()
 	return err
@@ -181,6 +182,10 @@ func (a *App) requestContext(ctx context.Context) (context.Context, context.Canc
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, a.config.RequestTimeout, fmt.Errorf(
-		"no answer within %s: %w", a.config.RequestTimeout.Round(time.Millisecond), context.DeadlineExceeded))
+	return context.WithTimeoutCause(ctx, a.config.RequestTimeout, errLate(a.config.RequestTimeout))
+}
+
+// errLate returns the error of a request that was not answered in time.
+func errLate(timeout time.Duration) error {
+	return fmt.Errorf("no answer within %s: %w", timeout.Round(time.Millisecond), context.DeadlineExceeded)
 }

@@ -41,41 +41,42 @@ func (a *App) putValue(ctx context.Context, key string, value any, ifAbsent bool
 	return a.effect(ctx, &fluxv1.Transaction{Values: []*fluxv1.ValuePut{put}})
 }
 
-// GetValue returns the value of a key, and whether there is one.
+// GetValue returns the value of a key, and whether there is one: what was put last, or later, when it was called. It is asked
+// again after a lost connection, and returns [ErrUnavailable] soon when there is no other.
 func GetValue[V any](ctx context.Context, app *App, key string) (value V, found bool, err error) {
-	item, err := app.getItem(ctx, key)
-	if err != nil || item.GetValue() == nil {
+	v, err := app.getValue(ctx, key)
+	if err != nil || v == nil {
 		return value, false, err
 	}
-	value, err = decodeValue[V](item)
+	value, err = decodeValue[V](key, v)
 	return value, err == nil, err
 }
 
-func (a *App) getItem(ctx context.Context, key string) (*fluxv1.Item, error) {
+func (a *App) getValue(ctx context.Context, key string) (*fluxv1.Value, error) {
 	if !a.records(ctx) {
 		return a.values.read(ctx, key)
 	}
 	op := execution.Op{Target: "values", Shape: "get", Effect: record.EffectRead, Request: &operationRequest{Key: key}}
 	recorded, err := operate(ctx, a, op, func(c *execution.Call) (recordedItem, error) {
-		item, err := a.values.read(ctx, key)
-		return newRecordedItem(c.Execution(), item), err
+		v, err := a.values.read(ctx, key)
+		return newRecordedItem(c.Execution(), &fluxv1.Item{Key: key, Value: v}), err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return recorded.item()
+	item, err := recorded.item()
+	return item.GetValue(), err
 }
 
-func decodeValue[V any](item *fluxv1.Item) (value V, err error) {
-	v := item.GetValue()
+func decodeValue[V any](key string, v *fluxv1.Value) (value V, err error) {
 	if v.GetPayload() == nil {
 		return value, nil
 	}
 	if format := v.GetFormat(); format != "" && format != jsonFormat {
-		return value, fmt.Errorf("%w: value of %s has format %s, not JSON", ErrBadRequest, item.GetKey(), format)
+		return value, fmt.Errorf("%w: value of %s has format %s, not JSON", ErrBadRequest, key, format)
 	}
 	if err := jsonv1.Unmarshal(v.GetData(), &value); err != nil {
-		return value, fmt.Errorf("%w: value of %s: %w", ErrBadRequest, item.GetKey(), err)
+		return value, fmt.Errorf("%w: value of %s: %w", ErrBadRequest, key, err)
 	}
 	return value, nil
 }
@@ -103,7 +104,7 @@ func ListValues[V any](ctx context.Context, app *App, prefix string) iter.Seq2[I
 				return
 			}
 			for _, in := range page {
-				value, err := decodeValue[V](in)
+				value, err := decodeValue[V](in.GetKey(), in.GetValue())
 				if !yield(Item[V]{in.GetKey(), value}, err) || err != nil {
 					return
 				}

@@ -2,119 +2,338 @@ package flux
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"runtime"
+	"slices"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 )
 
-// valueReader reads values. Keys that are asked for while calls are under way go together into the next one, so that many
-// callers cost the server few calls, and a lone caller waits for nobody.
+// valueReader reads values over one stream. Keys that callers ask for at the same time go together into one request, so that
+// many callers cost few requests, and a lone caller waits for nobody.
+//
+// Invariants:
+//
+//	R1  A key is sent after its read began, so that the answer shows all that was on disk by then.
+//	R2  A read waits or is under way until it is done, and it is done once. After a lost connection it is sent again.
 type valueReader struct {
-	app *App
-	mu  struct {
+	app     *App
+	wake    chan struct{} // holds one signal for the sender
+	stopped chan struct{}
+	mu      struct {
 		sync.Mutex
-		waiting []*valueRequest
-		calls   int // under way
-		keys    int // of them
+		started bool
+		closed  bool
+		waiting []*valueRead
+		flight  []*valueFrame // under way
+		keys    int           // of them
+		last    uint64        // number given out
 	}
 }
 
 const (
-	// valueCalls is how many calls may be under way before further keys wait for each other. A call waits until it has as many
-	// keys as those that are under way; see smallInFlight.
-	valueCalls = 2
-	// valueKeys is the most keys of one call.
-	valueKeys = 1000
+	// valueFrames is how many frames may be under way before further keys wait for each other. A frame waits until it has as
+	// many keys as those that are under way; see smallInFlight.
+	valueFrames = 2
+	// fullValueFrames is how many may be under way that have as many keys as go into a frame.
+	fullValueFrames = 8
+	// valueFrameKeys and valueFrameBytes bound the keys of a frame.
+	valueFrameKeys  = 256
+	valueFrameBytes = 64 << 10
+	// valueTries is how often a key is sent at most. Once more is enough for a connection that was lost; when the server is
+	// gone, callers are to hear of it soon.
+	valueTries = 3
 )
 
-// valueRequest is a caller that waits for the value of a key.
-type valueRequest struct {
-	key  string
-	item *fluxv1.Item
-	err  error
-	done chan struct{} // closed when item or err is set
+// valueRead is a caller that waits for the value of a key.
+type valueRead struct {
+	key   string
+	tries int
+	value *fluxv1.Value // nil when there is none
+	err   error
+	done  chan struct{} // holds a signal when value and err are set
 }
 
-// read returns the item of a key.
-func (r *valueReader) read(ctx context.Context, key string) (*fluxv1.Item, error) {
-	request := &valueRequest{key: key, done: make(chan struct{})}
-	r.mu.Lock()
-	r.mu.waiting = append(r.mu.waiting, request)
-	call := r.readyLocked()
-	if call {
-		r.mu.calls++
-	}
-	r.mu.Unlock()
-	if call {
-		go r.run()
+// valueFrame is reads that are asked for in one request.
+type valueFrame struct {
+	number   uint64
+	reads    []*valueRead
+	answered int         // of them
+	late     *time.Timer // ends the stream when the answer does not come
+}
+
+// idleReads are those that nobody refers to any more.
+var idleReads = sync.Pool{New: func() any { return &valueRead{done: make(chan struct{}, 1)} }}
+
+func newValueReader(a *App) *valueReader {
+	return &valueReader{app: a, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+}
+
+// read returns the value of a key, or nil when there is none.
+func (r *valueReader) read(ctx context.Context, key string) (*fluxv1.Value, error) {
+	read := idleReads.Get().(*valueRead)
+	read.key = key
+	if err := r.ask(read); err != nil {
+		return nil, err
 	}
 	select {
-	case <-request.done:
-		return request.item, request.err
+	case <-read.done:
 	case <-ctx.Done():
+		r.forget(read)
 		return nil, cause(ctx)
+	}
+	value, err := read.value, read.err
+	*read = valueRead{done: read.done}
+	idleReads.Put(read)
+	return value, err
+}
+
+func (r *valueReader) ask(read *valueRead) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.closed {
+		return ErrClosed
+	}
+	if !r.mu.started {
+		r.mu.started = true
+		go r.run()
+	}
+	r.mu.waiting = append(r.mu.waiting, read)
+	r.signalLocked()
+	return nil
+}
+
+// forget takes back a read that was not sent yet.
+func (r *valueReader) forget(read *valueRead) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := slices.Index(r.mu.waiting, read); i >= 0 {
+		r.mu.waiting = slices.Delete(r.mu.waiting, i, i+1)
 	}
 }
 
-// readyLocked reports whether another call is to be made.
-func (r *valueReader) readyLocked() bool {
-	return len(r.mu.waiting) > 0 && r.mu.calls < valueCalls && len(r.mu.waiting) >= min(r.mu.keys, valueKeys)
+// signalLocked wakes the sender if there is something for it to do.
+func (r *valueReader) signalLocked() {
+	if r.readyLocked() {
+		signal(r.wake)
+	}
 }
 
-// run makes the call that was counted, and others while there is enough to ask for.
+// readyLocked reports whether the next frame is to be sent.
+func (r *valueReader) readyLocked() bool {
+	switch waiting, frames := len(r.mu.waiting), len(r.mu.flight); {
+	case waiting == 0:
+		return false
+	case waiting >= valueFrameKeys:
+		return frames < fullValueFrames
+	default:
+		return frames < valueFrames && waiting >= r.mu.keys
+	}
+}
+
+// run is the sender. It has a stream while there is anything to ask.
 func (r *valueReader) run() {
-	for more := true; more; {
-		runtime.Gosched() // an answer wakes many callers at once: those that ask again go before this
-		requests := r.take()
-		if len(requests) > 0 {
-			r.call(requests)
+	defer close(r.stopped)
+	wait := backoff{first: 10 * time.Millisecond, longest: 250 * time.Millisecond} // callers wait for each try
+	for r.waitForWork() {
+		err := r.serve(&wait)
+		r.lost(err)
+		if !wait.sleep(r.app.ctx) {
+			return
+		}
+	}
+}
+
+func (r *valueReader) waitForWork() bool {
+	for {
+		r.mu.Lock()
+		work := len(r.mu.waiting) > 0
+		r.mu.Unlock()
+		if work && r.app.ctx.Err() == nil {
+			return true
+		}
+		select {
+		case <-r.wake:
+		case <-r.app.ctx.Done():
+			return false
+		}
+	}
+}
+
+type valueStream = *connect.BidiStreamForClient[fluxv1.ReadValuesRequest, fluxv1.ReadValuesResponse]
+
+// serve opens a stream and asks over it until it breaks.
+func (r *valueReader) serve(wait *backoff) error {
+	ctx, cancel := context.WithCancelCause(r.app.ctx)
+	stream := r.app.conn.values.ReadValues(ctx)
+	broken := make(chan error, 1)
+	go func() { broken <- r.receive(stream, wait) }()
+	r.send(ctx, stream, broken, cancel)
+	hangUp(stream, func() { cancel(nil) })
+	err := ofServer(<-broken)
+	if late := context.Cause(ctx); errors.Is(late, context.DeadlineExceeded) {
+		return late
+	}
+	return err
+}
+
+// send sends what is asked for until the stream breaks or ctx ends, with which the stream would not end by itself: see hangUp.
+// It leaves the error in broken.
+func (r *valueReader) send(ctx context.Context, stream valueStream, broken chan error, cancel context.CancelCauseFunc) {
+	for {
+		request := r.next(cancel)
+		if request != nil {
+			if stream.Send(request) != nil {
+				return // receive knows why
+			}
+			continue
+		}
+		select {
+		case <-r.wake:
+			// An answer wakes many callers at once. Those that ask again go before this, to be sent together.
+			runtime.Gosched()
+		case err := <-broken:
+			broken <- err
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// next returns the next request to send, under way, or nil while there is none.
+func (r *valueReader) next(cancel context.CancelCauseFunc) *fluxv1.ReadValuesRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.readyLocked() {
+		return nil
+	}
+	r.mu.last++
+	f := &valueFrame{number: r.mu.last, reads: r.takeLocked()}
+	timeout := r.app.config.RequestTimeout
+	f.late = time.AfterFunc(timeout, func() { cancel(errLate(timeout)) })
+	r.mu.flight = append(r.mu.flight, f)
+	r.mu.keys += len(f.reads)
+	request := &fluxv1.ReadValuesRequest{Number: f.number, Keys: make([]string, len(f.reads))}
+	for i, read := range f.reads {
+		read.tries++
+		request.Keys[i] = read.key
+	}
+	return request
+}
+
+// takeLocked returns the first of those that wait, as many as go into a frame, and one at least.
+func (r *valueReader) takeLocked() []*valueRead {
+	n, bytes := 0, 0
+	for n < min(len(r.mu.waiting), valueFrameKeys) && (n == 0 || bytes+len(r.mu.waiting[n].key) <= valueFrameBytes) {
+		bytes += len(r.mu.waiting[n].key)
+		n++
+	}
+	reads := slices.Clone(r.mu.waiting[:n])
+	rest := copy(r.mu.waiting, r.mu.waiting[n:])
+	clear(r.mu.waiting[rest:])
+	r.mu.waiting = r.mu.waiting[:rest]
+	return reads
+}
+
+// receive gives answers to those who wait for them, and returns why there are no more.
+func (r *valueReader) receive(stream valueStream, wait *backoff) error {
+	for {
+		answer, err := stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("%w: it ended the stream", ErrUnavailable)
+		}
+		if err != nil {
+			return err
+		}
+		wait.reset()
+		reads, err := r.land(answer)
+		if err != nil {
+			return err
+		}
+		for i, read := range reads {
+			read.value, read.err = valueOf(answer.GetValues()[i])
+			signal(read.done)
 		}
 		r.mu.Lock()
-		r.mu.keys -= len(requests)
-		r.mu.calls--
-		if more = r.readyLocked(); more {
-			r.mu.calls++
-		}
+		r.signalLocked() // after those that are woken, so that they can ask again before the next frame goes
 		r.mu.Unlock()
 	}
 }
 
-// take returns those who wait, as many as go into a call.
-func (r *valueReader) take() []*valueRequest {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := min(len(r.mu.waiting), valueKeys)
-	requests := r.mu.waiting[:n:n]
-	r.mu.waiting = r.mu.waiting[n:]
-	r.mu.keys += n
-	return requests
+// valueOf returns what came of a key.
+func valueOf(in *fluxv1.ReadValue) (*fluxv1.Value, error) {
+	if e := in.GetError(); e != nil {
+		return nil, explained(e.GetDetail(), e.GetMessage())
+	}
+	return in.GetValue(), nil
 }
 
-// call asks for the keys of the requests. A key that the server refuses must not be the trouble of others, so each is asked
-// for alone then.
-func (r *valueReader) call(requests []*valueRequest) {
-	ctx, cancel := r.app.requestContext(r.app.ctx)
-	defer cancel()
-	in := &fluxv1.GetValuesRequest{Keys: make([]string, len(requests)), Raw: true}
-	for i, request := range requests {
-		in.Keys[i] = request.key
+// land returns the reads that an answer is for, and takes their frame out of flight with the last of them.
+func (r *valueReader) land(answer *fluxv1.ReadValuesResponse) ([]*valueRead, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.mu.flight, func(f *valueFrame) bool { return f.number == answer.GetNumber() })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: the server answered request %d for values, which is not under way", ErrInternal, answer.GetNumber())
 	}
-	answer, err := r.app.conn.values.GetValues(ctx, connect.NewRequest(in))
-	if err != nil && len(requests) > 1 && !Retryable(ofServer(err)) {
-		for i := range requests {
-			r.call(requests[i : i+1])
-		}
-		return
+	f, n := r.mu.flight[i], len(answer.GetValues())
+	if int(answer.GetAnswered()) != f.answered || n == 0 || n > len(f.reads)-f.answered {
+		return nil, fmt.Errorf("%w: the server answered %d keys from %d on, of %d keys, of which %d were answered before",
+			ErrInternal, n, answer.GetAnswered(), len(f.reads), f.answered)
 	}
-	for i, request := range requests {
-		if err != nil {
-			request.err = ofServer(err)
+	reads := f.reads[f.answered:][:n]
+	if f.answered += n; f.answered == len(f.reads) {
+		f.late.Stop()
+		r.mu.flight = slices.Delete(r.mu.flight, i, i+1)
+		r.mu.keys -= len(f.reads)
+	}
+	return reads, nil
+}
+
+// lost has what was under way asked again, unless that would change nothing, or was tried often enough.
+func (r *valueReader) lost(err error) {
+	final, late := !Retryable(err), errors.Is(err, context.DeadlineExceeded)
+	if r.app.ctx.Err() == nil {
+		r.app.log.Warn("reading values: connection lost", "error", err)
+	}
+	r.mu.Lock()
+	var unanswered, failed []*valueRead
+	for _, f := range r.mu.flight {
+		f.late.Stop()
+		unanswered = append(unanswered, f.reads[f.answered:]...)
+	}
+	r.mu.flight, r.mu.keys = nil, 0
+	waiting := slices.Concat(unanswered, r.mu.waiting)
+	r.mu.waiting = nil
+	for _, read := range waiting {
+		if final || read.tries == valueTries || late && read.tries > 0 {
+			failed = append(failed, read)
 		} else {
-			request.item = answer.Msg.GetValues()[i]
+			r.mu.waiting = append(r.mu.waiting, read)
 		}
-		close(request.done)
 	}
+	r.mu.Unlock()
+	for _, read := range failed {
+		read.err = err
+		signal(read.done)
+	}
+}
+
+// close fails what is not answered with ErrClosed. The context of the App must have ended.
+func (r *valueReader) close() {
+	r.mu.Lock()
+	r.mu.closed = true
+	started := r.mu.started
+	r.mu.Unlock()
+	if started {
+		<-r.stopped
+	}
+	r.lost(ErrClosed)
 }

@@ -17,13 +17,46 @@ func New(e *engine.Engine) *Values { return &Values{e} }
 
 // Get returns the value of a key, and whether there is one. The caller owns it.
 func (v *Values) Get(ns message.Namespace, key string) (Value, bool, error) {
-	view := v.engine.View()
-	defer view.Close()
-	return get(view, ns, key)
+	r := v.Reader(ns)
+	defer r.Close()
+	return r.Get(key)
 }
 
-func get(view *engine.View, ns message.Namespace, key string) (Value, bool, error) {
-	raw, err := view.Get(valueKey(ns, key))
+// GetAll returns the values of several keys as they were at one moment, in the order of the keys; nil where there is none.
+func (v *Values) GetAll(ns message.Namespace, keys []string) ([]*Value, error) {
+	r := v.Reader(ns)
+	defer r.Close()
+	all := make([]*Value, len(keys))
+	for i, key := range keys {
+		value, ok, err := r.Get(key)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			all[i] = &value
+		}
+	}
+	return all, nil
+}
+
+// Reader reads values of a namespace as they were at one moment. It is for one goroutine, and must be closed soon: what is
+// replaced meanwhile stays on disk.
+type Reader struct {
+	view   *engine.View
+	key    []byte
+	prefix int // bytes of key that all keys begin with
+}
+
+// Reader returns a reader of what is there now.
+func (v *Values) Reader(ns message.Namespace) *Reader {
+	prefix := valueKey(ns, "")
+	return &Reader{view: v.engine.View(), key: prefix, prefix: len(prefix)}
+}
+
+// Get returns the value of a key, and whether there is one. The caller owns it.
+func (r *Reader) Get(key string) (Value, bool, error) {
+	r.key = append(r.key[:r.prefix], key...)
+	raw, err := r.view.Get(r.key)
 	if err != nil || raw == nil {
 		return Value{}, false, err
 	}
@@ -34,22 +67,8 @@ func get(view *engine.View, ns message.Namespace, key string) (Value, bool, erro
 	return value, true, nil
 }
 
-// GetAll returns the values of several keys as they were at one moment, in the order of the keys; nil where there is none.
-func (v *Values) GetAll(ns message.Namespace, keys []string) ([]*Value, error) {
-	view := v.engine.View()
-	defer view.Close()
-	all := make([]*Value, len(keys))
-	for i, key := range keys {
-		value, ok, err := get(view, ns, key)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			all[i] = &value
-		}
-	}
-	return all, nil
-}
+// Close ends the reading.
+func (r *Reader) Close() { r.view.Close() }
 
 // Item is a value with its key.
 type Item struct {

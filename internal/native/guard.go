@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"connectrpc.com/connect"
-
-	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 )
 
 // guard stands before Connect and answers what Connect would answer without a word: unknown procedures, other methods than
@@ -20,13 +18,12 @@ func (s *Service) guard(next http.Handler) http.Handler {
 			s.WriteError(w, r, status, err)
 			return
 		}
-		switch r.URL.Path {
-		case fluxv1connect.LogServicePublishProcedure, fluxv1connect.TrackingServiceTrackProcedure:
+		if isTwoWay(r.URL.Path) {
 			s.serveStream(w, r, next)
-		default:
-			r.Body = &boundedBody{ReadCloser: r.Body, left: s.maxBodyBytes(r), limit: s.maxMessageBytes}
-			next.ServeHTTP(w, r)
+			return
 		}
+		r.Body = &boundedBody{ReadCloser: r.Body, left: s.maxBodyBytes(r), limit: s.maxMessageBytes}
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -42,7 +39,7 @@ func (s *Service) maxBodyBytes(r *http.Request) int64 {
 // refuse returns why Connect need not see the request, with a status of HTTP.
 func (s *Service) refuse(r *http.Request) (status int, err error) {
 	_, known := procedures[r.URL.Path]
-	stream := r.URL.Path == fluxv1connect.LogServicePublishProcedure || r.URL.Path == fluxv1connect.TrackingServiceTrackProcedure
+	stream := isTwoWay(r.URL.Path)
 	switch {
 	case !known:
 		return http.StatusNotFound, notFoundf("nothing is served at %s", r.URL.Path)

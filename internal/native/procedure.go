@@ -44,6 +44,7 @@ var procedures = map[string]procedure{
 
 	fluxv1connect.KeyValueServicePutValueProcedure:    {needs: auth.Write},
 	fluxv1connect.KeyValueServiceGetValuesProcedure:   {needs: auth.Read},
+	fluxv1connect.KeyValueServiceReadValuesProcedure:  {needs: auth.Read},
 	fluxv1connect.KeyValueServiceDeleteValueProcedure: {needs: auth.Write},
 	fluxv1connect.KeyValueServiceListValuesProcedure:  {needs: auth.Read},
 

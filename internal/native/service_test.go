@@ -51,12 +51,11 @@ func FuzzJSONRequests(f *testing.F) {
 	names := slices.Sorted(maps.Keys(procedures))
 	names = slices.DeleteFunc(names, func(name string) bool {
 		switch name {
-		case fluxv1connect.LogServicePublishProcedure, fluxv1connect.TrackingServiceTrackProcedure,
-			fluxv1connect.LogServiceResultsProcedure, fluxv1connect.AdminServiceBackupProcedure,
+		case fluxv1connect.LogServiceResultsProcedure, fluxv1connect.AdminServiceBackupProcedure,
 			fluxv1connect.ExecutionServiceTailExecutionsProcedure, fluxv1connect.ExecutionServiceAttendProcedure:
 			return true // streams
 		}
-		return false
+		return isTwoWay(name)
 	})
 	for i := range names {
 		for _, body := range []string{

@@ -10,10 +10,20 @@ import (
 	"github.com/flux-go/flux/api/flux/v1/fluxv1connect"
 )
 
-// publishBuffer is the size of the buffers on both sides of a Publish. Without them each small message costs a frame of its
-// own, or two, and with each frame a round through the goroutines of net/http. Other streams carry few messages or large
+// streamBuffer is the size of the buffers on both sides of a Publish and a ReadValues. Without them each small message costs a
+// frame of its own, or two, and with each frame a round through the goroutines of net/http. Tracks carry few messages or large
 // ones, and there may be thousands of them.
-const publishBuffer = 64 << 10
+const streamBuffer = 64 << 10
+
+// isTwoWay reports whether a procedure is a stream that clients write to while they read from it.
+func isTwoWay(name string) bool {
+	switch name {
+	case fluxv1connect.LogServicePublishProcedure, fluxv1connect.TrackingServiceTrackProcedure,
+		fluxv1connect.KeyValueServiceReadValuesProcedure:
+		return true
+	}
+	return false
+}
 
 type streamKey struct{}
 
@@ -21,9 +31,9 @@ type streamKey struct{}
 // is still answered.
 func (s *Service) serveStream(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	out := &streamWriter{ResponseWriter: w}
-	if r.URL.Path == fluxv1connect.LogServicePublishProcedure {
-		out.buffer = bufio.NewWriterSize(w, publishBuffer)
-		r.Body = bufferedBody{bufio.NewReaderSize(r.Body, publishBuffer), r.Body}
+	if r.URL.Path != fluxv1connect.TrackingServiceTrackProcedure {
+		out.buffer = bufio.NewWriterSize(w, streamBuffer)
+		r.Body = bufferedBody{bufio.NewReaderSize(r.Body, streamBuffer), r.Body}
 	}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(s.closing, func() {

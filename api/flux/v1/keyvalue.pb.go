@@ -438,6 +438,230 @@ func (x *Item) GetValue() *Value {
 	return nil
 }
 
+type ReadValuesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Comes back with the answer.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// At most 1,000.
+	Keys          []string `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadValuesRequest) Reset() {
+	*x = ReadValuesRequest{}
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadValuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadValuesRequest) ProtoMessage() {}
+
+func (x *ReadValuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadValuesRequest.ProtoReflect.Descriptor instead.
+func (*ReadValuesRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReadValuesRequest) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ReadValuesRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// ReadValuesResponse answers a request, or a part of it: further responses of the same number answer the other keys, in their
+// order. The values of one response are of one moment.
+type ReadValuesResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Number uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// How many keys of the request were answered before.
+	Answered      uint32       `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
+	Values        []*ReadValue `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadValuesResponse) Reset() {
+	*x = ReadValuesResponse{}
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadValuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadValuesResponse) ProtoMessage() {}
+
+func (x *ReadValuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadValuesResponse.ProtoReflect.Descriptor instead.
+func (*ReadValuesResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReadValuesResponse) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ReadValuesResponse) GetAnswered() uint32 {
+	if x != nil {
+		return x.Answered
+	}
+	return 0
+}
+
+func (x *ReadValuesResponse) GetValues() []*ReadValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// ReadValue is what came of a key.
+type ReadValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Missing when there is none. Its payload is data.
+	Value *Value `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	// Why the key was not read. The stream goes on.
+	Error         *ReadError `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadValue) Reset() {
+	*x = ReadValue{}
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadValue) ProtoMessage() {}
+
+func (x *ReadValue) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadValue.ProtoReflect.Descriptor instead.
+func (*ReadValue) Descriptor() ([]byte, []int) {
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReadValue) GetValue() *Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *ReadValue) GetError() *ReadError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+type ReadError struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Detail        *ErrorDetail           `protobuf:"bytes,1,opt,name=detail,proto3" json:"detail,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadError) Reset() {
+	*x = ReadError{}
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadError) ProtoMessage() {}
+
+func (x *ReadError) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadError.ProtoReflect.Descriptor instead.
+func (*ReadError) Descriptor() ([]byte, []int) {
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReadError) GetDetail() *ErrorDetail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
+func (x *ReadError) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type DeleteValueRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -447,7 +671,7 @@ type DeleteValueRequest struct {
 
 func (x *DeleteValueRequest) Reset() {
 	*x = DeleteValueRequest{}
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[7]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +683,7 @@ func (x *DeleteValueRequest) String() string {
 func (*DeleteValueRequest) ProtoMessage() {}
 
 func (x *DeleteValueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[7]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +696,7 @@ func (x *DeleteValueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteValueRequest.ProtoReflect.Descriptor instead.
 func (*DeleteValueRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{7}
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteValueRequest) GetKey() string {
@@ -492,7 +716,7 @@ type DeleteValueResponse struct {
 
 func (x *DeleteValueResponse) Reset() {
 	*x = DeleteValueResponse{}
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[8]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -504,7 +728,7 @@ func (x *DeleteValueResponse) String() string {
 func (*DeleteValueResponse) ProtoMessage() {}
 
 func (x *DeleteValueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[8]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -517,7 +741,7 @@ func (x *DeleteValueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteValueResponse.ProtoReflect.Descriptor instead.
 func (*DeleteValueResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{8}
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteValueResponse) GetDeleted() bool {
@@ -543,7 +767,7 @@ type ListValuesRequest struct {
 
 func (x *ListValuesRequest) Reset() {
 	*x = ListValuesRequest{}
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[9]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +779,7 @@ func (x *ListValuesRequest) String() string {
 func (*ListValuesRequest) ProtoMessage() {}
 
 func (x *ListValuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[9]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +792,7 @@ func (x *ListValuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListValuesRequest.ProtoReflect.Descriptor instead.
 func (*ListValuesRequest) Descriptor() ([]byte, []int) {
-	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{9}
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListValuesRequest) GetPrefix() string {
@@ -609,7 +833,7 @@ type ListValuesResponse struct {
 
 func (x *ListValuesResponse) Reset() {
 	*x = ListValuesResponse{}
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[10]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -621,7 +845,7 @@ func (x *ListValuesResponse) String() string {
 func (*ListValuesResponse) ProtoMessage() {}
 
 func (x *ListValuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flux_v1_keyvalue_proto_msgTypes[10]
+	mi := &file_flux_v1_keyvalue_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -634,7 +858,7 @@ func (x *ListValuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListValuesResponse.ProtoReflect.Descriptor instead.
 func (*ListValuesResponse) Descriptor() ([]byte, []int) {
-	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{10}
+	return file_flux_v1_keyvalue_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListValuesResponse) GetValues() []*Item {
@@ -655,7 +879,7 @@ var File_flux_v1_keyvalue_proto protoreflect.FileDescriptor
 
 const file_flux_v1_keyvalue_proto_rawDesc = "" +
 	"\n" +
-	"\x16flux/v1/keyvalue.proto\x12\aflux.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x9e\x01\n" +
+	"\x16flux/v1/keyvalue.proto\x12\aflux.v1\x1a\x15flux/v1/message.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x9e\x01\n" +
 	"\x05Value\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x16\n" +
@@ -678,7 +902,20 @@ const file_flux_v1_keyvalue_proto_rawDesc = "" +
 	"\x06values\x18\x01 \x03(\v2\r.flux.v1.ItemR\x06values\">\n" +
 	"\x04Item\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12$\n" +
-	"\x05value\x18\x02 \x01(\v2\x0e.flux.v1.ValueR\x05value\"&\n" +
+	"\x05value\x18\x02 \x01(\v2\x0e.flux.v1.ValueR\x05value\"?\n" +
+	"\x11ReadValuesRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04keys\x18\x02 \x03(\tR\x04keys\"t\n" +
+	"\x12ReadValuesResponse\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1a\n" +
+	"\banswered\x18\x02 \x01(\rR\banswered\x12*\n" +
+	"\x06values\x18\x03 \x03(\v2\x12.flux.v1.ReadValueR\x06values\"[\n" +
+	"\tReadValue\x12$\n" +
+	"\x05value\x18\x01 \x01(\v2\x0e.flux.v1.ValueR\x05value\x12(\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.flux.v1.ReadErrorR\x05error\"S\n" +
+	"\tReadError\x12,\n" +
+	"\x06detail\x18\x01 \x01(\v2\x14.flux.v1.ErrorDetailR\x06detail\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"&\n" +
 	"\x12DeleteValueRequest\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\"/\n" +
 	"\x13DeleteValueResponse\x12\x18\n" +
@@ -690,10 +927,12 @@ const file_flux_v1_keyvalue_proto_rawDesc = "" +
 	"\x03raw\x18\x04 \x01(\bR\x03raw\"O\n" +
 	"\x12ListValuesResponse\x12%\n" +
 	"\x06values\x18\x01 \x03(\v2\r.flux.v1.ItemR\x06values\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more2\xa7\x02\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more2\xf2\x02\n" +
 	"\x0fKeyValueService\x12?\n" +
 	"\bPutValue\x12\x18.flux.v1.PutValueRequest\x1a\x19.flux.v1.PutValueResponse\x12B\n" +
-	"\tGetValues\x12\x19.flux.v1.GetValuesRequest\x1a\x1a.flux.v1.GetValuesResponse\x12H\n" +
+	"\tGetValues\x12\x19.flux.v1.GetValuesRequest\x1a\x1a.flux.v1.GetValuesResponse\x12I\n" +
+	"\n" +
+	"ReadValues\x12\x1a.flux.v1.ReadValuesRequest\x1a\x1b.flux.v1.ReadValuesResponse(\x010\x01\x12H\n" +
 	"\vDeleteValue\x12\x1b.flux.v1.DeleteValueRequest\x1a\x1c.flux.v1.DeleteValueResponse\x12E\n" +
 	"\n" +
 	"ListValues\x12\x1a.flux.v1.ListValuesRequest\x1a\x1b.flux.v1.ListValuesResponseB,Z*github.com/flux-go/flux/api/flux/v1;fluxv1b\x06proto3"
@@ -710,7 +949,7 @@ func file_flux_v1_keyvalue_proto_rawDescGZIP() []byte {
 	return file_flux_v1_keyvalue_proto_rawDescData
 }
 
-var file_flux_v1_keyvalue_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_flux_v1_keyvalue_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_flux_v1_keyvalue_proto_goTypes = []any{
 	(*Value)(nil),               // 0: flux.v1.Value
 	(*ValuePut)(nil),            // 1: flux.v1.ValuePut
@@ -719,32 +958,43 @@ var file_flux_v1_keyvalue_proto_goTypes = []any{
 	(*GetValuesRequest)(nil),    // 4: flux.v1.GetValuesRequest
 	(*GetValuesResponse)(nil),   // 5: flux.v1.GetValuesResponse
 	(*Item)(nil),                // 6: flux.v1.Item
-	(*DeleteValueRequest)(nil),  // 7: flux.v1.DeleteValueRequest
-	(*DeleteValueResponse)(nil), // 8: flux.v1.DeleteValueResponse
-	(*ListValuesRequest)(nil),   // 9: flux.v1.ListValuesRequest
-	(*ListValuesResponse)(nil),  // 10: flux.v1.ListValuesResponse
-	(*structpb.Value)(nil),      // 11: google.protobuf.Value
+	(*ReadValuesRequest)(nil),   // 7: flux.v1.ReadValuesRequest
+	(*ReadValuesResponse)(nil),  // 8: flux.v1.ReadValuesResponse
+	(*ReadValue)(nil),           // 9: flux.v1.ReadValue
+	(*ReadError)(nil),           // 10: flux.v1.ReadError
+	(*DeleteValueRequest)(nil),  // 11: flux.v1.DeleteValueRequest
+	(*DeleteValueResponse)(nil), // 12: flux.v1.DeleteValueResponse
+	(*ListValuesRequest)(nil),   // 13: flux.v1.ListValuesRequest
+	(*ListValuesResponse)(nil),  // 14: flux.v1.ListValuesResponse
+	(*structpb.Value)(nil),      // 15: google.protobuf.Value
+	(*ErrorDetail)(nil),         // 16: flux.v1.ErrorDetail
 }
 var file_flux_v1_keyvalue_proto_depIdxs = []int32{
-	11, // 0: flux.v1.Value.json:type_name -> google.protobuf.Value
+	15, // 0: flux.v1.Value.json:type_name -> google.protobuf.Value
 	0,  // 1: flux.v1.ValuePut.value:type_name -> flux.v1.Value
 	1,  // 2: flux.v1.PutValueRequest.put:type_name -> flux.v1.ValuePut
 	6,  // 3: flux.v1.GetValuesResponse.values:type_name -> flux.v1.Item
 	0,  // 4: flux.v1.Item.value:type_name -> flux.v1.Value
-	6,  // 5: flux.v1.ListValuesResponse.values:type_name -> flux.v1.Item
-	2,  // 6: flux.v1.KeyValueService.PutValue:input_type -> flux.v1.PutValueRequest
-	4,  // 7: flux.v1.KeyValueService.GetValues:input_type -> flux.v1.GetValuesRequest
-	7,  // 8: flux.v1.KeyValueService.DeleteValue:input_type -> flux.v1.DeleteValueRequest
-	9,  // 9: flux.v1.KeyValueService.ListValues:input_type -> flux.v1.ListValuesRequest
-	3,  // 10: flux.v1.KeyValueService.PutValue:output_type -> flux.v1.PutValueResponse
-	5,  // 11: flux.v1.KeyValueService.GetValues:output_type -> flux.v1.GetValuesResponse
-	8,  // 12: flux.v1.KeyValueService.DeleteValue:output_type -> flux.v1.DeleteValueResponse
-	10, // 13: flux.v1.KeyValueService.ListValues:output_type -> flux.v1.ListValuesResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	9,  // 5: flux.v1.ReadValuesResponse.values:type_name -> flux.v1.ReadValue
+	0,  // 6: flux.v1.ReadValue.value:type_name -> flux.v1.Value
+	10, // 7: flux.v1.ReadValue.error:type_name -> flux.v1.ReadError
+	16, // 8: flux.v1.ReadError.detail:type_name -> flux.v1.ErrorDetail
+	6,  // 9: flux.v1.ListValuesResponse.values:type_name -> flux.v1.Item
+	2,  // 10: flux.v1.KeyValueService.PutValue:input_type -> flux.v1.PutValueRequest
+	4,  // 11: flux.v1.KeyValueService.GetValues:input_type -> flux.v1.GetValuesRequest
+	7,  // 12: flux.v1.KeyValueService.ReadValues:input_type -> flux.v1.ReadValuesRequest
+	11, // 13: flux.v1.KeyValueService.DeleteValue:input_type -> flux.v1.DeleteValueRequest
+	13, // 14: flux.v1.KeyValueService.ListValues:input_type -> flux.v1.ListValuesRequest
+	3,  // 15: flux.v1.KeyValueService.PutValue:output_type -> flux.v1.PutValueResponse
+	5,  // 16: flux.v1.KeyValueService.GetValues:output_type -> flux.v1.GetValuesResponse
+	8,  // 17: flux.v1.KeyValueService.ReadValues:output_type -> flux.v1.ReadValuesResponse
+	12, // 18: flux.v1.KeyValueService.DeleteValue:output_type -> flux.v1.DeleteValueResponse
+	14, // 19: flux.v1.KeyValueService.ListValues:output_type -> flux.v1.ListValuesResponse
+	15, // [15:20] is the sub-list for method output_type
+	10, // [10:15] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_keyvalue_proto_init() }
@@ -752,6 +1002,7 @@ func file_flux_v1_keyvalue_proto_init() {
 	if File_flux_v1_keyvalue_proto != nil {
 		return
 	}
+	file_flux_v1_message_proto_init()
 	file_flux_v1_keyvalue_proto_msgTypes[0].OneofWrappers = []any{
 		(*Value_Data)(nil),
 		(*Value_Json)(nil),
@@ -762,7 +1013,7 @@ func file_flux_v1_keyvalue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flux_v1_keyvalue_proto_rawDesc), len(file_flux_v1_keyvalue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,9 @@ const (
 	// KeyValueServiceGetValuesProcedure is the fully-qualified name of the KeyValueService's GetValues
 	// RPC.
 	KeyValueServiceGetValuesProcedure = "/flux.v1.KeyValueService/GetValues"
+	// KeyValueServiceReadValuesProcedure is the fully-qualified name of the KeyValueService's
+	// ReadValues RPC.
+	KeyValueServiceReadValuesProcedure = "/flux.v1.KeyValueService/ReadValues"
 	// KeyValueServiceDeleteValueProcedure is the fully-qualified name of the KeyValueService's
 	// DeleteValue RPC.
 	KeyValueServiceDeleteValueProcedure = "/flux.v1.KeyValueService/DeleteValue"
@@ -53,6 +56,9 @@ type KeyValueServiceClient interface {
 	PutValue(context.Context, *connect.Request[v1.PutValueRequest]) (*connect.Response[v1.PutValueResponse], error)
 	// GetValues returns the values of keys as they were at one moment.
 	GetValues(context.Context, *connect.Request[v1.GetValuesRequest]) (*connect.Response[v1.GetValuesResponse], error)
+	// ReadValues is a stream of keys and their values, for clients that read many: each request is answered for itself, not always
+	// in the order of the requests. A value that was put, with an answer, before a request was sent is seen by it.
+	ReadValues(context.Context) *connect.BidiStreamForClient[v1.ReadValuesRequest, v1.ReadValuesResponse]
 	// DeleteValue removes the value of a key, if there is one.
 	DeleteValue(context.Context, *connect.Request[v1.DeleteValueRequest]) (*connect.Response[v1.DeleteValueResponse], error)
 	// ListValues returns values in the order of their keys.
@@ -82,6 +88,12 @@ func NewKeyValueServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(keyValueServiceMethods.ByName("GetValues")),
 			connect.WithClientOptions(opts...),
 		),
+		readValues: connect.NewClient[v1.ReadValuesRequest, v1.ReadValuesResponse](
+			httpClient,
+			baseURL+KeyValueServiceReadValuesProcedure,
+			connect.WithSchema(keyValueServiceMethods.ByName("ReadValues")),
+			connect.WithClientOptions(opts...),
+		),
 		deleteValue: connect.NewClient[v1.DeleteValueRequest, v1.DeleteValueResponse](
 			httpClient,
 			baseURL+KeyValueServiceDeleteValueProcedure,
@@ -101,6 +113,7 @@ func NewKeyValueServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 type keyValueServiceClient struct {
 	putValue    *connect.Client[v1.PutValueRequest, v1.PutValueResponse]
 	getValues   *connect.Client[v1.GetValuesRequest, v1.GetValuesResponse]
+	readValues  *connect.Client[v1.ReadValuesRequest, v1.ReadValuesResponse]
 	deleteValue *connect.Client[v1.DeleteValueRequest, v1.DeleteValueResponse]
 	listValues  *connect.Client[v1.ListValuesRequest, v1.ListValuesResponse]
 }
@@ -113,6 +126,11 @@ func (c *keyValueServiceClient) PutValue(ctx context.Context, req *connect.Reque
 // GetValues calls flux.v1.KeyValueService.GetValues.
 func (c *keyValueServiceClient) GetValues(ctx context.Context, req *connect.Request[v1.GetValuesRequest]) (*connect.Response[v1.GetValuesResponse], error) {
 	return c.getValues.CallUnary(ctx, req)
+}
+
+// ReadValues calls flux.v1.KeyValueService.ReadValues.
+func (c *keyValueServiceClient) ReadValues(ctx context.Context) *connect.BidiStreamForClient[v1.ReadValuesRequest, v1.ReadValuesResponse] {
+	return c.readValues.CallBidiStream(ctx)
 }
 
 // DeleteValue calls flux.v1.KeyValueService.DeleteValue.
@@ -131,6 +149,9 @@ type KeyValueServiceHandler interface {
 	PutValue(context.Context, *connect.Request[v1.PutValueRequest]) (*connect.Response[v1.PutValueResponse], error)
 	// GetValues returns the values of keys as they were at one moment.
 	GetValues(context.Context, *connect.Request[v1.GetValuesRequest]) (*connect.Response[v1.GetValuesResponse], error)
+	// ReadValues is a stream of keys and their values, for clients that read many: each request is answered for itself, not always
+	// in the order of the requests. A value that was put, with an answer, before a request was sent is seen by it.
+	ReadValues(context.Context, *connect.BidiStream[v1.ReadValuesRequest, v1.ReadValuesResponse]) error
 	// DeleteValue removes the value of a key, if there is one.
 	DeleteValue(context.Context, *connect.Request[v1.DeleteValueRequest]) (*connect.Response[v1.DeleteValueResponse], error)
 	// ListValues returns values in the order of their keys.
@@ -156,6 +177,12 @@ func NewKeyValueServiceHandler(svc KeyValueServiceHandler, opts ...connect.Handl
 		connect.WithSchema(keyValueServiceMethods.ByName("GetValues")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyValueServiceReadValuesHandler := connect.NewBidiStreamHandler(
+		KeyValueServiceReadValuesProcedure,
+		svc.ReadValues,
+		connect.WithSchema(keyValueServiceMethods.ByName("ReadValues")),
+		connect.WithHandlerOptions(opts...),
+	)
 	keyValueServiceDeleteValueHandler := connect.NewUnaryHandler(
 		KeyValueServiceDeleteValueProcedure,
 		svc.DeleteValue,
@@ -174,6 +201,8 @@ func NewKeyValueServiceHandler(svc KeyValueServiceHandler, opts ...connect.Handl
 			keyValueServicePutValueHandler.ServeHTTP(w, r)
 		case KeyValueServiceGetValuesProcedure:
 			keyValueServiceGetValuesHandler.ServeHTTP(w, r)
+		case KeyValueServiceReadValuesProcedure:
+			keyValueServiceReadValuesHandler.ServeHTTP(w, r)
 		case KeyValueServiceDeleteValueProcedure:
 			keyValueServiceDeleteValueHandler.ServeHTTP(w, r)
 		case KeyValueServiceListValuesProcedure:
@@ -193,6 +222,10 @@ func (UnimplementedKeyValueServiceHandler) PutValue(context.Context, *connect.Re
 
 func (UnimplementedKeyValueServiceHandler) GetValues(context.Context, *connect.Request[v1.GetValuesRequest]) (*connect.Response[v1.GetValuesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.KeyValueService.GetValues is not implemented"))
+}
+
+func (UnimplementedKeyValueServiceHandler) ReadValues(context.Context, *connect.BidiStream[v1.ReadValuesRequest, v1.ReadValuesResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.KeyValueService.ReadValues is not implemented"))
 }
 
 func (UnimplementedKeyValueServiceHandler) DeleteValue(context.Context, *connect.Request[v1.DeleteValueRequest]) (*connect.Response[v1.DeleteValueResponse], error) {
