@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/execution/record"
@@ -255,7 +256,8 @@ func (a *App) runRecorded(ctx context.Context, of *record.Execution) error {
 		return nil
 	}
 	if err != nil && of.Trigger.Kind == record.TriggerMessage {
-		a.log.Warn("the record is not of this App", "error", err)
+		// It may be that of another App, so this is no error; if it is not, somebody waits in vain and has to know why.
+		fmt.Fprintln(os.Stderr, "flux: not this App:", err)
 	}
 	select {
 	case <-ctx.Done():

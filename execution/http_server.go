@@ -17,6 +17,7 @@ func (r *Recorder) Middleware(next http.Handler) http.Handler {
 		return next
 	}
 	r.attendant.serves(next)
+	r.Ready(record.TriggerHTTP)
 	return &middleware{r, next}
 }
 

@@ -31,7 +31,8 @@ type Control struct {
 	Bundle string `json:"bundle"`          // path of a .fluxrec file
 	Report string `json:"report"`          // path to which the report is written, as the JSON of a ProcessReport
 	Record string `json:"record"`          // path to which the new record is written as a .fluxrec file; "" for none
-	Began  string `json:"began,omitempty"` // path of a file that is made before a resume does anything; "" for none
+	Began  string `json:"began,omitempty"` // path of a file that is made before the replay or the resume does anything; "" for none
+	Ready  string `json:"ready,omitempty"` // path without its end, which ReadyPath gives; "" when nobody wants to know
 	Nonce  string `json:"nonce"`
 
 	Replay *ReplayOptions `json:"replay,omitempty"`
@@ -169,14 +170,15 @@ func (p *process) begin(ctx context.Context, r *Recorder) (context.Context, *Exe
 	var x *Execution
 	var err error
 	if p.control.Resume != nil {
-		if p.control.Began != "" {
-			if err := os.WriteFile(p.control.Began, nil, 0o600); err != nil {
-				return nil, nil, err
-			}
-		}
 		ctx, x, err = r.BeginResume(ctx, p.bundle, p.control.Resume)
 	} else {
 		ctx, x, err = r.BeginReplay(ctx, p.bundle, p.replay())
+	}
+	if err == nil && p.control.Began != "" {
+		err = os.WriteFile(p.control.Began, nil, 0o600)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	p.mu.Lock()
 	p.x = x

@@ -122,6 +122,7 @@ type document struct {
 	Method   string        `json:"method,omitempty"`
 	Metadata metadata.MD   `json:"metadata,omitempty"`
 	Timeout  time.Duration `json:"timeoutNs,omitempty"`
+	TLS      bool          `json:"tls,omitempty"` // the call came over TLS
 	Header   metadata.MD   `json:"header,omitempty"`
 	Trailer  metadata.MD   `json:"trailer,omitempty"`
 	Messages []*captured   `json:"messages,omitempty"`

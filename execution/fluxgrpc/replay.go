@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/execution/record"
@@ -156,22 +158,37 @@ func (r *recordedCall) run(ctx context.Context, x *execution.Execution, handle h
 	return x.Report()
 }
 
-// taken returns the record that this process replays or resumes when a call is the one that stands for it.
-func taken(ctx context.Context, rec *execution.Recorder) *record.Execution {
-	if mode, _ := rec.Process(); mode == execution.ModeOff {
+// rerun gives a handler the recorded call in place of the one that came, under the context of that, and returns what it returned.
+type rerun func(ctx context.Context, handle handler) error
+
+// taken returns how to run what a call stands for, nil for one that stands for itself: in a process that replays or resumes a call,
+// one of its method with the nonce stands for it.
+func taken(ctx context.Context, rec *execution.Recorder, method string) rerun {
+	mode, of := rec.Process()
+	if mode == execution.ModeOff || of.Trigger.Method != method {
 		return nil
 	}
-	if b := rec.TakeRequest(record.TriggerGRPC, incoming(ctx, keyReplay)); b != nil {
-		return b.Execution
+	nonce := incoming(ctx, keyReplay)
+	if rec.TakeRequest(record.TriggerGRPC, nonce) == nil {
+		return nil
 	}
-	return nil
+	_ = grpc.SetHeader(ctx, metadata.Pairs(keyReplay, nonce)) // who asked waits for the report, too
+	return func(ctx context.Context, handle handler) error {
+		recorded, err := recordedCallOf(of)
+		if err != nil {
+			return status.Error(codes.FailedPrecondition, err.Error())
+		}
+		ctx, x, err := rec.BeginRecorded(ctx)
+		if err != nil {
+			return status.Error(codes.FailedPrecondition, err.Error())
+		}
+		return recorded.failure(ctx, x, handle)
+	}
 }
 
 // unaryTaken handles a call with one message each way in place of the one that came.
-func unaryTaken(
-	ctx context.Context, rec *execution.Recorder, of *record.Execution, req any, handle grpc.UnaryHandler,
-) (resp any, err error) {
-	err = rerunTaken(ctx, rec, of, func(ctx context.Context, in *inbound) error {
+func unaryTaken(ctx context.Context, run rerun, req any, handle grpc.UnaryHandler) (resp any, err error) {
+	err = run(ctx, func(ctx context.Context, in *inbound) error {
 		err := in.recorded.one(req)
 		if err == nil {
 			resp, err = in.unary(ctx, req, handle)
@@ -179,19 +196,6 @@ func unaryTaken(
 		return err
 	})
 	return resp, err
-}
-
-// rerunTaken gives a handler the recorded call in place of the one that came.
-func rerunTaken(ctx context.Context, rec *execution.Recorder, of *record.Execution, handle handler) error {
-	recorded, err := recordedCallOf(of)
-	if err != nil {
-		return err
-	}
-	ctx, x, err := rec.BeginRecorded(ctx)
-	if err != nil {
-		return err
-	}
-	return recorded.failure(ctx, x, handle)
 }
 
 // failure runs a handler and returns what it returned.

@@ -21,9 +21,10 @@ func ServerOptions(rec *execution.Recorder) []grpc.ServerOption {
 
 // UnaryServer returns the interceptor of ServerOptions for calls with one message each way.
 func UnaryServer(rec *execution.Recorder) grpc.UnaryServerInterceptor {
+	rec.Ready(record.TriggerGRPC)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		if of := taken(ctx, rec); of != nil {
-			return unaryTaken(ctx, rec, of, req, handle)
+		if run := taken(ctx, rec, info.FullMethod); run != nil {
+			return unaryTaken(ctx, run, req, handle)
 		}
 		ctx, x := begin(ctx, rec, info.FullMethod)
 		if x == nil {
@@ -35,9 +36,10 @@ func UnaryServer(rec *execution.Recorder) grpc.UnaryServerInterceptor {
 
 // StreamServer returns the interceptor of ServerOptions for calls with more than one message.
 func StreamServer(rec *execution.Recorder) grpc.StreamServerInterceptor {
+	rec.Ready(record.TriggerGRPC)
 	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-		if of := taken(stream.Context(), rec); of != nil {
-			return rerunTaken(stream.Context(), rec, of, func(ctx context.Context, in *inbound) error {
+		if run := taken(stream.Context(), rec, info.FullMethod); run != nil {
+			return run(stream.Context(), func(ctx context.Context, in *inbound) error {
 				return in.streaming(ctx, srv, nil, handle)
 			})
 		}
@@ -110,6 +112,9 @@ func newInbound(ctx context.Context, x *execution.Execution, method string) *inb
 	in.input = &live{document: document{Method: method, Metadata: md}}
 	if deadline, ok := ctx.Deadline(); ok {
 		in.input.Timeout = time.Until(deadline)
+	}
+	if p, ok := peer.FromContext(ctx); ok && p.AuthInfo != nil {
+		in.input.TLS = p.AuthInfo.AuthType() == "tls"
 	}
 	x.SetInput(in.input)
 	return in

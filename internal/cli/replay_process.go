@@ -3,18 +3,15 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/flux-go/flux/execution"
@@ -33,7 +30,7 @@ type rerun struct {
 	child   *exec.Cmd
 	ended   chan struct{} // closed when the child has ended
 	err     error         // how; to be read after ended
-	crashed bool          // it ended when it had the request
+	began   bool          // the program began it; to be read after run
 }
 
 // A rerunResult is what the program wrote.
@@ -49,14 +46,17 @@ const (
 	waitQuiet = time.Second     // before a person is told what is waited for
 )
 
+// errEnded is why nothing is waited for any more when the program ended.
+var errEnded = errors.New("the program ended")
+
 // run starts the program, has it do what the control says, and ends it.
 func (r *rerun) run(ctx context.Context, control execution.Control, wantRecord bool) (*rerunResult, error) {
 	if err := r.prepare(control, wantRecord); err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(r.dir)
-	isHTTP := r.bundle.Execution.Trigger.Kind == record.TriggerHTTP
-	if isHTTP {
+	defer func() { r.began = r.hasBegun() }()
+	if r.isAsked() {
 		if err := r.findAddress(ctx); err != nil {
 			return nil, err
 		}
@@ -65,11 +65,11 @@ func (r *rerun) run(ctx context.Context, control execution.Control, wantRecord b
 		return nil, failf("check the command after --", "%s: %w", r.command[0], err)
 	}
 	defer r.end(0)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { <-r.ended; cancel() }()
-	if isHTTP {
-		if err := r.ask(ctx); err != nil {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { <-r.ended; cancel(errEnded) }()
+	if r.isAsked() {
+		if err := r.ask(ctx); err != nil && !r.hasBegun() {
 			return nil, err
 		}
 	}
@@ -82,7 +82,7 @@ func (r *rerun) prepare(control execution.Control, wantRecord bool) (err error) 
 		return err
 	}
 	control.Bundle, control.Report = filepath.Join(r.dir, "recording.fluxrec"), filepath.Join(r.dir, "report.json")
-	control.Nonce = rand.Text()
+	control.Began, control.Ready, control.Nonce = filepath.Join(r.dir, "began"), filepath.Join(r.dir, "ready"), rand.Text()
 	if wantRecord {
 		control.Record = filepath.Join(r.dir, "record.fluxrec")
 	}
@@ -103,17 +103,21 @@ func (r *rerun) prepare(control execution.Control, wantRecord bool) (err error) 
 
 func (r *rerun) controlPath() string { return filepath.Join(r.dir, "control.json") }
 
-// findAddress settles where the program is going to listen, and makes sure that nothing else does: it would get the request.
+// findAddress settles where the program is going to listen, and makes sure that nothing else does: it would be asked.
 func (r *rerun) findAddress(ctx context.Context) error {
 	if r.address == "" {
 		_, port, err := net.SplitHostPort(r.bundle.Execution.Trigger.Local)
 		if err != nil {
-			return usagef("add --address HOST:PORT", "the recording does not say on which address the request came")
+			return usagef("add --address HOST:PORT", "the recording does not say on which address it came")
 		}
 		r.address = net.JoinHostPort("127.0.0.1", port)
 	}
-	if _, _, err := net.SplitHostPort(r.address); err != nil {
-		return usagef("an address is like 127.0.0.1:8080", "bad --address: %w", err)
+	_, port, err := net.SplitHostPort(r.address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return usagef("an address is like 127.0.0.1:8080", "bad --address %s: %w", r.address, err)
 	}
 	if isListening(ctx, r.address) {
 		return failf("stop that program, or let yours listen elsewhere and say so with --address", "something listens on %s already", r.address)
@@ -192,81 +196,20 @@ func (r *rerun) wait(ctx context.Context, what string, ready func() bool) bool {
 	return true
 }
 
-// ask sends the request that makes the program replay. It is a harmless one, in place of the recorded one; only when nothing
-// took it, because of how the program routes, it has the recorded method.
-func (r *rerun) ask(ctx context.Context) error {
-	if !r.wait(ctx, "the program to listen on "+r.address, func() bool { return isListening(ctx, r.address) }) {
-		return r.gone("before it listened on " + r.address)
-	}
-	for _, method := range []string{http.MethodOptions, r.bundle.Execution.Trigger.Method} {
-		taken, err := r.send(ctx, method)
-		if err != nil && !r.hasReport() {
-			if r.crashed = r.hasEnded(); r.crashed {
-				return nil
-			}
-			return err
-		}
-		if taken || r.hasReport() {
-			return nil
-		}
-	}
-	return failf("wrap its handler with Recorder.Middleware, and connect with execution.Connect",
-		"the program answers on %s, but its recorder did not see the request", r.address)
-}
-
-// send returns whether the recorder of the program took the request.
-func (r *rerun) send(ctx context.Context, method string) (taken bool, err error) {
-	var input struct {
-		URL  string           `json:"url"`
-		Host string           `json:"host"`
-		TLS  *json.RawMessage `json:"tls"`
-	}
-	if err := json.Unmarshal(r.bundle.Execution.Input.Data, &input); err != nil {
-		return false, fmt.Errorf("%w: its request cannot be read: %w", execution.ErrNotReplayable, err)
-	}
-	target, err := url.ParseRequestURI(input.URL)
-	if err != nil {
-		return false, err
-	}
-	target.Scheme, target.Host = "http", r.address
-	if input.TLS != nil {
-		target.Scheme = "https"
-	}
-	request, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
-	if err != nil {
-		return false, err
-	}
-	request.Host = input.Host
-	request.Header.Set(execution.HeaderReplay, r.control.Nonce)
-	// The certificate is for the name the service has where it was recorded.
-	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	answer, err := transport.RoundTrip(request)
-	if err != nil {
-		return false, err
-	}
-	defer answer.Body.Close()
-	taken = answer.Header.Get(execution.HeaderReplay) == r.control.Nonce
-	if taken && answer.StatusCode == http.StatusUnprocessableEntity && !r.hasReport() {
-		text, _ := io.ReadAll(answer.Body)
-		return false, fmt.Errorf("the program cannot replay it: %s", text)
-	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	return taken, nil
-}
-
 func (r *rerun) hasReport() bool {
 	_, err := os.Stat(r.control.Report)
 	return err == nil
 }
 
-// hasEnded says that the program has ended, or does so within a moment.
-func (r *rerun) hasEnded() bool {
-	select {
-	case <-r.ended:
-		return true
-	case <-time.After(lookEvery):
-		return false
-	}
+// hasBegun says that the program began the execution, so that how it ends is an end of that.
+func (r *rerun) hasBegun() bool {
+	_, err := os.Stat(r.control.Began)
+	return err == nil
+}
+
+// died says that the program ended after it began the execution and before that ended.
+func (r *rerun) died(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), errEnded) && r.hasBegun() && !r.hasReport()
 }
 
 // crash is the report of a program that did not live to write one.
@@ -279,12 +222,10 @@ func (r *rerun) crash() *execution.Report {
 	return report
 }
 
-// gone tells that the program ended.
-func (r *rerun) gone(when string) error {
-	select {
-	case <-r.ended:
-	case <-time.After(endWithin):
-		return fmt.Errorf("interrupted")
+// gone is the error for a program that ended, or whose end was not waited for.
+func (r *rerun) gone(ctx context.Context, when string) error {
+	if !errors.Is(context.Cause(ctx), errEnded) {
+		return context.Canceled
 	}
 	how := "well"
 	if r.err != nil {
@@ -295,11 +236,11 @@ func (r *rerun) gone(when string) error {
 
 // result waits for the report of the program.
 func (r *rerun) result(ctx context.Context) (*rerunResult, error) {
-	if r.crashed {
+	switch ready := r.wait(ctx, "the program to run it", r.hasReport); {
+	case r.died(ctx):
 		return &rerunResult{report: r.crash()}, nil
-	}
-	if !r.wait(ctx, "the program to run it", r.hasReport) {
-		return nil, r.gone("before the execution did")
+	case !ready:
+		return nil, r.gone(ctx, "before the execution did")
 	}
 	data, err := os.ReadFile(r.control.Report)
 	if err != nil {

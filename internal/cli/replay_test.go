@@ -15,7 +15,7 @@ import (
 	"github.com/flux-go/flux/execution/record"
 )
 
-// TestReplayScripts runs the scripts of testdata/replay, which have the program of testdata/shop beside flux.
+// TestReplayScripts runs the scripts of testdata/replay, which have the programs of testdata/shop and testdata/stock beside flux.
 func TestReplayScripts(t *testing.T) {
 	t.Parallel()
 	binary, err := process.Binary()
@@ -23,7 +23,8 @@ func TestReplayScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "shop"), "./testdata/shop").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir+string(os.PathSeparator), "./testdata/shop", "./testdata/stock")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	testscript.Run(t, testscript.Params{

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"connectrpc.com/connect"
 
@@ -131,16 +130,9 @@ func (r *resumption) claimed(ctx context.Context) (_ *execution.Report, err erro
 
 // here resumes in a program that is started here. It says whether the program may have begun.
 func (r *resumption) here(ctx context.Context) (result *rerunResult, began bool, err error) {
-	dir, err := os.MkdirTemp("", "flux-resume-")
-	if err != nil {
-		return nil, false, err
-	}
-	defer os.RemoveAll(dir)
-	mark := filepath.Join(dir, "began")
 	run := &rerun{p: r.p, bundle: r.bundle, command: r.command, address: r.address}
-	result, err = run.run(ctx, execution.Control{Resume: r.opts, Began: mark}, true)
-	_, missing := os.Stat(mark)
-	return result, missing == nil, err
+	result, err = run.run(ctx, execution.Control{Resume: r.opts}, true)
+	return result, run.began, err
 }
 
 // holderName is a name for this process that no other has.
