@@ -39,6 +39,7 @@ type Execution struct {
 	input        any
 	output       any
 	calls        []*Call
+	lines        []headerLine // room for those of copied headers
 	finished     uint32 // calls that finished
 	logs         []logLine
 	notes        []note

@@ -2,7 +2,8 @@ package execution
 
 import (
 	"bytes"
-	"encoding/json"
+	"crypto/sha256"
+	"hash"
 	"io"
 	"net/http"
 	"sync"
@@ -42,21 +43,22 @@ const maxChunks = 4096
 type chunk [2]int64
 
 // A capture collects a body as it streams by. What is over the limit of a body, or over the memory of the recorder, is only
-// counted and hashed. It is safe for concurrent use.
+// counted and hashed. It is safe for concurrent use. The zero capture is that of a message without a body.
 type capture struct {
-	x    *Execution
-	body *record.BodyWriter
+	x *Execution
 
 	mu     sync.Mutex
-	room   int
+	data   []byte // the first bytes
+	room   int    // for more of them
 	size   int64
+	hash   hash.Hash // of all, from the first byte that is not kept
 	chunks []chunk
-	last   time.Time // of the last chunk
+	last   time.Duration // when the last chunk came, since the start of the execution
 }
 
-func (x *Execution) newCapture() *capture {
-	limit := x.rec.config.Limits.BodyBytes
-	return &capture{x: x, body: record.NewBodyWriter(limit), room: limit, last: time.Now()}
+// begin makes a capture ready for a body.
+func (c *capture) begin(x *Execution) {
+	c.x, c.room, c.last = x, x.rec.config.Limits.BodyBytes, time.Since(x.started)
 }
 
 // Write implements io.Writer. It never fails.
@@ -65,14 +67,18 @@ func (c *capture) Write(p []byte) (int, error) {
 	defer c.mu.Unlock()
 	keep := min(len(p), c.room)
 	if keep > 0 && !c.x.reserve(keep) {
-		c.body.Shorten()
 		c.room, keep = 0, 0
+	}
+	if keep < len(p) && c.hash == nil {
+		c.hash = sha256.New()
+		c.hash.Write(c.data)
 	}
 	c.room -= keep
 	c.size += int64(len(p))
-	_, _ = c.body.Write(p)
-	if lost := len(p) - keep; lost > 0 {
-		c.x.update(func() { c.x.dropped.Bytes += lost })
+	c.data = append(c.data, p[:keep]...)
+	if c.hash != nil {
+		c.hash.Write(p)
+		c.x.update(func() { c.x.dropped.Bytes += len(p) - keep })
 	}
 	return len(p), nil
 }
@@ -84,92 +90,31 @@ func (c *capture) cut() {
 	if len(c.chunks) == maxChunks || len(c.chunks) > 0 && c.chunks[len(c.chunks)-1][0] == c.size {
 		return
 	}
-	now := time.Now()
-	c.chunks = append(c.chunks, chunk{c.size, int64(now.Sub(c.last))})
+	now := time.Since(c.x.started)
+	c.chunks = append(c.chunks, chunk{c.size, int64(now - c.last)})
 	c.last = now
+}
+
+// written returns how long the body is so far.
+func (c *capture) written() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size
 }
 
 // result returns what was captured so far. A stream of one piece has no boundaries.
 func (c *capture) result() (record.Body, []chunk) {
-	if c == nil {
-		return record.Body{}, nil
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	body := c.body.Body()
+	body := record.Body{Data: c.data[:len(c.data):len(c.data)], Bytes: c.size}
+	if c.hash != nil {
+		body.Truncated = true
+		c.hash.Sum(body.Hash[:0])
+	}
 	if len(c.chunks) == 0 || c.chunks[0][0] == c.size {
 		return body, nil
 	}
 	return body, c.chunks[:len(c.chunks):len(c.chunks)]
-}
-
-// An httpMessage is a request or a response as it is recorded. Which fields are set depends on what it is.
-type httpMessage struct {
-	Method string `json:"method,omitempty"`
-	URL    string `json:"url,omitempty"` // absolute for outbound requests; the request target as it came for inbound ones
-	Host   string `json:"host,omitempty"`
-
-	Status       int    `json:"status,omitempty"`
-	Reason       string `json:"reason,omitempty"`       // behind the status, when it is not the usual text
-	Uncompressed bool   `json:"uncompressed,omitempty"` // by net/http
-
-	Proto    string      `json:"proto,omitempty"`
-	Header   http.Header `json:"header,omitempty"`
-	Encoding []string    `json:"transferEncoding,omitempty"`
-	Length   *int64      `json:"contentLength,omitempty"` // as announced, when that is not the length of the body
-	Body     record.Body `json:"body,omitzero"`
-	Chunks   []chunk     `json:"chunks,omitempty"`
-	Trailer  http.Header `json:"trailer,omitempty"`
-	TLS      *httpTLS    `json:"tls,omitempty"`
-
-	Unread    bool          `json:"unread,omitempty"`    // the rest of the body was not read
-	BodyError *record.Error `json:"bodyError,omitempty"` // with which reading the body ended, for requests
-}
-
-// A liveMessage is a message that is still filled. It marshals as the httpMessage it is at that moment.
-type liveMessage struct {
-	mu      sync.Mutex
-	message httpMessage
-	capture *capture // nil for no body
-}
-
-// MarshalJSON implements json.Marshaler.
-func (l *liveMessage) MarshalJSON() ([]byte, error) {
-	return marshal(l.now()), nil
-}
-
-func (l *liveMessage) now() *httpMessage {
-	l.mu.Lock()
-	m := l.message
-	l.mu.Unlock()
-	m.Body, m.Chunks = l.capture.result()
-	if m.Length != nil && *m.Length == m.Body.Bytes {
-		m.Length = nil
-	}
-	return &m
-}
-
-func (l *liveMessage) update(change func(m *httpMessage)) {
-	l.mu.Lock()
-	change(&l.message)
-	l.mu.Unlock()
-}
-
-// decodeMessage reads a message from a record.
-func decodeMessage(p record.Payload) (*httpMessage, error) {
-	m := new(httpMessage)
-	if len(p.Data) == 0 {
-		return m, nil
-	}
-	return m, json.Unmarshal(p.Data, m)
-}
-
-// length returns what was announced as the length of the body, -1 for nothing.
-func (m *httpMessage) length() int64 {
-	if m.Length != nil {
-		return *m.Length
-	}
-	return m.Body.Bytes
 }
 
 // tee reads a request body and captures what is read.
@@ -181,7 +126,7 @@ type tee struct {
 
 // capturing returns body as it is to be read for its message to be captured.
 func capturing(body io.ReadCloser, into *liveMessage, trailer http.Header) io.ReadCloser {
-	into.message.Unread = true
+	into.unread = true
 	return &tee{body, into, trailer}
 }
 
@@ -192,12 +137,12 @@ func (t *tee) Read(p []byte) (int, error) {
 		_, _ = t.into.capture.Write(p[:n])
 	}
 	if err != nil {
-		t.into.update(func(m *httpMessage) {
-			m.Unread = false
+		t.into.update(func(l *liveMessage) {
+			l.unread = false
 			if err == io.EOF {
-				m.Trailer = t.trailer.Clone()
-			} else if m.BodyError == nil {
-				m.BodyError = fault.Of(err)
+				l.trailer = t.trailer.Clone()
+			} else if l.bodyError == nil {
+				l.bodyError = fault.Of(err)
 			}
 		})
 	}

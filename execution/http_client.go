@@ -94,10 +94,11 @@ func closeBody(body io.Closer) {
 }
 
 // send does a call and records what comes of it.
-func (t *transport) send(call *Call, req *http.Request, out *outbound) (*http.Response, error) {
-	sent := req.Clone(Unrecorded(req.Context())) // there may be another transport of ours behind next
+func (t *transport) send(call *Call, req *http.Request, out outbound) (*http.Response, error) {
+	sent := req.WithContext(Unrecorded(req.Context())) // there may be another transport of ours behind next
 	sent.Body = out.body
 	if t.rec.config.Propagate(req.URL.Host) {
+		sent.Header = ownHeader(req.Header)
 		call.propagate(sent.Header)
 	}
 	resp, err := t.next.RoundTrip(sent)
@@ -112,12 +113,12 @@ func (t *transport) send(call *Call, req *http.Request, out *outbound) (*http.Re
 
 // receive records a response, whose body is still to come.
 func (t *transport) receive(call *Call, req *http.Request, resp *http.Response) {
-	length := resp.ContentLength
-	live := &liveMessage{message: httpMessage{
-		Status: resp.StatusCode, Reason: reasonOf(resp), Proto: resp.Proto, Header: resp.Header.Clone(), Encoding: resp.TransferEncoding,
-		Length: &length, Uncompressed: resp.Uncompressed, TLS: tlsOf(resp.TLS, false),
-	}}
-	if id, err := record.ParseID(resp.Header.Get(HeaderExecution)); err == nil {
+	live := &liveMessage{
+		status: resp.StatusCode, reason: reasonOf(resp), proto: resp.Proto, header: call.x.copyHeader(resp.Header), encoding: resp.TransferEncoding,
+		uncompressed: resp.Uncompressed, tls: tlsOf(resp.TLS, false),
+	}
+	live.announce(resp.ContentLength)
+	if id := executionIn(resp.Header, HeaderExecution); !id.IsZero() {
 		call.Link(record.Link{Kind: record.LinkEffect, Execution: id})
 	}
 	judge(call, resp.StatusCode)
@@ -128,10 +129,10 @@ func (t *transport) receive(call *Call, req *http.Request, resp *http.Response) 
 	case resp.Body == nil || resp.Body == http.NoBody:
 		call.Finish(live, nil)
 	default:
-		live.capture = call.x.newCapture()
-		live.message.Unread = true
+		live.capture.begin(call.x)
+		live.unread = true
 		call.Answer(live)
-		resp.Body = &responseBody{ReadCloser: resp.Body, call: call, req: req, resp: resp, live: live, length: length}
+		resp.Body = &responseBody{ReadCloser: resp.Body, call: call, req: req, resp: resp, live: live, length: resp.ContentLength}
 	}
 }
 
@@ -175,7 +176,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 		}
 	}
 	if err == io.EOF {
-		b.live.update(func(m *httpMessage) { m.Unread, m.Trailer = false, b.resp.Trailer.Clone() })
+		b.live.update(func(l *liveMessage) { l.unread, l.trailer = false, b.resp.Trailer.Clone() })
 		b.call.Finish(b.live, nil)
 	} else if err != nil {
 		b.fail(err)
@@ -185,14 +186,14 @@ func (b *responseBody) Read(p []byte) (int, error) {
 
 func (b *responseBody) fail(err error) {
 	err = clientTimeout(b.req, err, "(Client.Timeout or context cancellation while reading body)")
-	b.live.update(func(m *httpMessage) { m.Unread = false })
+	b.live.update(func(l *liveMessage) { l.unread = false })
 	b.call.FinishFault(b.live, fault.Of(err))
 }
 
 // Close implements io.Closer. Who knows the length need not read on to the end to have read all.
 func (b *responseBody) Close() error {
-	if b.live.now().Body.Bytes == b.length {
-		b.live.update(func(m *httpMessage) { m.Unread = false })
+	if b.live.capture.written() == b.length {
+		b.live.update(func(l *liveMessage) { l.unread = false })
 	}
 	b.call.Finish(b.live, nil)
 	return b.ReadCloser.Close()

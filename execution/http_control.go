@@ -75,9 +75,13 @@ func requestID(header http.Header) string {
 	return id
 }
 
-// causeOf returns the execution that sent a request, the zero ID when it does not say.
-func causeOf(header http.Header) record.ID {
-	id, err := record.ParseID(header.Get(HeaderCause))
+// executionIn returns the execution that a header names, the zero ID for none.
+func executionIn(header http.Header, name string) record.ID {
+	text := header.Get(name)
+	if text == "" {
+		return record.ID{}
+	}
+	id, err := record.ParseID(text)
 	if err != nil {
 		return record.ID{}
 	}

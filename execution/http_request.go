@@ -23,21 +23,20 @@ type outbound struct {
 }
 
 // newOutbound takes a request apart. It reads nothing yet but a copy that GetBody gives.
-func (x *Execution) newOutbound(req *http.Request) *outbound {
-	live := &liveMessage{message: httpMessage{
-		Method: cmp.Or(req.Method, http.MethodGet), URL: publicURL(req.URL), Host: otherHost(req), Header: req.Header.Clone(),
-		Trailer: req.Trailer.Clone(),
-	}}
-	out := &outbound{request: live, body: req.Body}
+func (x *Execution) newOutbound(req *http.Request) outbound {
+	live := &liveMessage{
+		method: cmp.Or(req.Method, http.MethodGet), url: publicURL(req.URL), host: otherHost(req), header: x.copyHeader(req.Header),
+		trailer: req.Trailer.Clone(),
+	}
+	out := outbound{request: live, body: req.Body}
 	if hasBody(req) {
-		live.capture = x.newCapture()
+		live.capture.begin(x)
 		out.body = x.captureOutbound(req, live)
 	}
-	path := pathTemplate(req.URL.EscapedPath())
 	out.op = Op{
-		Boundary: "http", Target: strings.ToLower(req.URL.Scheme + "://" + req.URL.Host), Shape: live.message.Method + " " + path,
-		Effect: effectOf(live.message.Method), Request: live, Identity: &httpIdentity{live},
-		IdempotencyKey: cmp.Or(req.Header.Get("Idempotency-Key"), req.Header.Get("X-Idempotency-Key")),
+		Boundary: "http", Target: strings.ToLower(req.URL.Scheme + "://" + req.URL.Host), Shape: live.method + " " + pathTemplate(req.URL.EscapedPath()),
+		Effect: effectOf(live.method), Request: live, Identity: (*httpIdentity)(live),
+		IdempotencyKey: cmp.Or(live.header.get("Idempotency-Key"), live.header.get("X-Idempotency-Key")),
 	}
 	return out
 }
@@ -50,7 +49,7 @@ func (x *Execution) captureOutbound(req *http.Request, live *liveMessage) io.Rea
 		return readFirst(capturing(req.Body, live, req.Trailer), math.MaxInt64)
 	case req.GetBody != nil:
 		if copied, err := req.GetBody(); err == nil {
-			_, _ = io.Copy(live.capture, copied)
+			_, _ = io.Copy(&live.capture, copied)
 			_ = copied.Close()
 			return req.Body
 		}
@@ -110,11 +109,11 @@ func isID(segment string) bool {
 
 // httpIdentity is what makes two outbound requests the same: method, URL with its query in order, which authorization there
 // is, type and key of the request, and the body, where it is a document in its canonical form.
-type httpIdentity struct{ live *liveMessage }
+type httpIdentity liveMessage
 
 // MarshalJSON implements json.Marshaler.
 func (i *httpIdentity) MarshalJSON() ([]byte, error) {
-	m := i.live.now()
+	m := (*liveMessage)(i).now()
 	scheme, _, _ := strings.Cut(m.Header.Get("Authorization"), " ")
 	header := map[string]string{}
 	for _, name := range []string{"Content-Type", "Idempotency-Key", "X-Idempotency-Key"} {

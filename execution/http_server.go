@@ -59,7 +59,7 @@ func (x *Execution) receive(req *http.Request, controlKey []byte) {
 	x.head.RequestID = requestID(req.Header)
 	x.asked = asksToKeep(req, controlKey)
 	x.head.Trigger.Trace = validTrace(req.Header.Get(headerTrace))
-	if cause := causeOf(req.Header); !cause.IsZero() {
+	if cause := executionIn(req.Header, HeaderCause); !cause.IsZero() {
 		x.head.Parent, x.head.Relation = cause, record.RelationChild
 		x.head.Links = append(x.head.Links, record.Link{Kind: record.LinkCause, Execution: cause})
 	}
@@ -71,16 +71,16 @@ func (x *Execution) receive(req *http.Request, controlKey []byte) {
 
 // take makes a request the input of an execution: its body is captured as it is read.
 func (x *Execution) take(req *http.Request) {
-	length := req.ContentLength
-	in := &liveMessage{message: httpMessage{
-		Method: req.Method, URL: req.RequestURI, Host: req.Host, Proto: req.Proto, Header: req.Header.Clone(),
-		Encoding: req.TransferEncoding, Length: &length, TLS: tlsOf(req.TLS, true),
-	}}
-	if in.message.URL == "" {
-		in.message.URL = req.URL.RequestURI()
+	in := &liveMessage{
+		method: req.Method, url: req.RequestURI, host: req.Host, proto: req.Proto, header: x.copyHeader(req.Header),
+		encoding: req.TransferEncoding, tls: tlsOf(req.TLS, true),
+	}
+	in.announce(req.ContentLength)
+	if in.url == "" {
+		in.url = req.URL.RequestURI()
 	}
 	if hasBody(req) {
-		in.capture = x.newCapture()
+		in.capture.begin(x)
 		req.Body = capturing(req.Body, in, req.Trailer)
 	}
 	x.input = in

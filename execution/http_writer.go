@@ -22,7 +22,9 @@ type responseWriter struct {
 }
 
 func newResponseWriter(x *Execution, w http.ResponseWriter) *responseWriter {
-	return &responseWriter{ResponseWriter: w, x: x, message: &liveMessage{capture: x.newCapture()}}
+	message := new(liveMessage)
+	message.capture.begin(x)
+	return &responseWriter{ResponseWriter: w, x: x, message: message}
 }
 
 // Unwrap is for http.ResponseController.
@@ -40,8 +42,8 @@ func (w *responseWriter) begin(status int) {
 		return
 	}
 	w.status = status
-	header := w.Header().Clone()
-	w.message.update(func(m *httpMessage) { m.Status, m.Header = status, header })
+	header := w.x.copyHeader(w.Header())
+	w.message.update(func(l *liveMessage) { l.status, l.header = status, header })
 }
 
 // Write implements io.Writer.
@@ -63,7 +65,7 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 // ReadFrom implements io.ReaderFrom.
 func (w *responseWriter) ReadFrom(from io.Reader) (int64, error) {
 	w.begin(http.StatusOK)
-	return io.Copy(w.ResponseWriter, io.TeeReader(from, w.message.capture))
+	return io.Copy(w.ResponseWriter, io.TeeReader(from, &w.message.capture))
 }
 
 // FlushError is what http.ResponseController calls.
@@ -94,10 +96,9 @@ func (w *responseWriter) sniff() {
 	}
 	w.sniffed = true
 	body, _ := w.message.capture.result()
-	w.message.update(func(m *httpMessage) {
-		_, typed := m.Header["Content-Type"]
-		if !typed && len(body.Data) > 0 && m.Header.Get("Content-Encoding") == "" && m.Header.Get("Transfer-Encoding") == "" {
-			m.Header.Set("Content-Type", http.DetectContentType(body.Data))
+	w.message.update(func(l *liveMessage) {
+		if len(body.Data) > 0 && !l.header.has("Content-Type") && l.header.get("Content-Encoding") == "" && l.header.get("Transfer-Encoding") == "" {
+			l.header = append(l.header, headerLine{name: "Content-Type", value: http.DetectContentType(body.Data)})
 		}
 	})
 }
@@ -109,7 +110,7 @@ func (w *responseWriter) finish(returned bool) *liveMessage {
 	}
 	w.sniff()
 	trailer := trailerOf(w.Header())
-	w.message.update(func(m *httpMessage) { m.Trailer = trailer })
+	w.message.update(func(l *liveMessage) { l.trailer = trailer })
 	return w.message
 }
 
