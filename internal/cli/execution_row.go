@@ -167,12 +167,14 @@ func (s *screen) statusColumn(x *fluxv1.ExecutionSummary) string {
 
 // plain is text from outside as a terminal may have it: what would control it is shown as a dot.
 func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return '·'
-		}
-		return r
-	}, text)
+	return strings.Map(plainRune, text)
+}
+
+func plainRune(r rune) rune {
+	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		return '·'
+	}
+	return r
 }
 
 // fit makes text exactly as wide as a column.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flux-go/flux/execution/record"
+	"github.com/flux-go/flux/internal/why"
 )
 
 // traceOptions are the flags of trace.
@@ -15,6 +16,7 @@ type traceOptions struct {
 	op      int
 	logs    bool
 	tree    bool
+	html    string
 }
 
 func traceCommand(p *program) *cobra.Command {
@@ -26,8 +28,10 @@ func traceCommand(p *program) *cobra.Command {
 			"Operations of concurrent work have the name of their lane. " + recordingNote + "\n\n" +
 			"With --tree, show instead what caused it and what it caused, in all services that record, with the operations between them. What is " +
 			"not kept is shown as such.\n\n" +
+			"With --html, one page that needs no server, loads nothing and runs no script: why it failed, its lanes side by side, operations with " +
+			"what they sent and got, as it is stored, and log lines.\n\n" +
 			"With --json, one document: the record, as docs/format/recording.md describes it. " + treeNote,
-		Example: "  flux trace 7f3a --tree\n  flux trace failure.fluxrec --op 4",
+		Example: "  flux trace 7f3a --tree\n  flux trace failure.fluxrec --html failure.html",
 		Args:    cobra.ExactArgs(1),
 		RunE:    p.run(func(ctx context.Context, args []string) error { return p.trace(ctx, args[0], o) }),
 	}
@@ -35,14 +39,18 @@ func traceCommand(p *program) *cobra.Command {
 	cmd.Flags().IntVar(&o.op, "op", -1, "show only the operation of this `number`, whole")
 	cmd.Flags().BoolVar(&o.logs, "logs", true, "show log lines")
 	cmd.Flags().BoolVar(&o.tree, "tree", false, "show the executions that caused it and that it caused")
-	cmd.MarkFlagsMutuallyExclusive("tree", "op")
-	cmd.MarkFlagsMutuallyExclusive("tree", "verbose")
+	cmd.Flags().StringVar(&o.html, "html", "", "`file` to write it to as a page; - is the standard output")
+	cmd.MarkFlagsMutuallyExclusive("tree", "html", "op")
+	cmd.MarkFlagsMutuallyExclusive("tree", "html", "verbose")
 	p.connection(cmd.Flags())
 	cmd.AddCommand(traceDiffCommand(p))
 	return cmd
 }
 
 func (p *program) trace(ctx context.Context, arg string, o traceOptions) error {
+	if o.html != "" && p.json {
+		return usagef("leave one of them out", "--json and --html are two forms of the same")
+	}
 	if o.tree {
 		return p.traceTree(ctx, arg)
 	}
@@ -53,6 +61,9 @@ func (p *program) trace(ctx context.Context, arg string, o traceOptions) error {
 	x := b.Execution
 	if o.op >= len(x.Checkpoints) {
 		return usagef("leave out --op to see them all", "there is no op %d: the record has %d operations", o.op, len(x.Checkpoints))
+	}
+	if o.html != "" {
+		return p.tracePage(ctx, arg, o.html, x)
 	}
 	if p.json {
 		if o.op >= 0 {
@@ -70,6 +81,15 @@ func (p *program) trace(ctx context.Context, arg string, o traceOptions) error {
 		v.printf("\n%s flux why %s\n", p.out.dim("next"), v.name(arg))
 	}
 	return v.err
+}
+
+// tracePage writes an execution as a page, with what flux why finds.
+func (p *program) tracePage(ctx context.Context, arg, path string, x *record.Execution) error {
+	good, err := p.comparedWith(ctx, arg, x, "")
+	if err != nil {
+		return err
+	}
+	return p.writePage(path, x, why.Explain(x, good))
 }
 
 // name is how the next command names the recording.

@@ -58,14 +58,23 @@ func (v *traceView) write() {
 
 // lineage tells where an execution comes from.
 func (v *traceView) lineage() {
-	if !v.x.Parent.IsZero() {
-		v.printf("%s  %s of %s\n", v.s.dim("from "), v.x.Relation, v.x.Parent.Short())
+	for _, line := range lineageOf(v.x) {
+		name, text, _ := strings.Cut(line, " ")
+		v.printf("%s  %s\n", v.s.dim(fmt.Sprintf("%-5s", name)), text)
 	}
-	for _, l := range v.x.Links {
+}
+
+// lineageOf tells where an execution comes from: "from child of 7f3a0102", "cause execution 7f3a0102".
+func lineageOf(x *record.Execution) (lines []string) {
+	if !x.Parent.IsZero() {
+		lines = append(lines, "from "+plain(string(x.Relation))+" of "+x.Parent.Short())
+	}
+	for _, l := range x.Links {
 		if l.Kind == record.LinkCause {
-			v.printf("%s  %s\n", v.s.dim("cause"), linkText(l))
+			lines = append(lines, "cause "+linkText(l))
 		}
 	}
+	return lines
 }
 
 func linkText(l record.Link) string {
@@ -134,16 +143,21 @@ func (v *traceView) bar(cp *record.Checkpoint) string {
 
 // what shows what an operation asked for, as much as fits on the line.
 func (v *traceView) what(cp *record.Checkpoint) string {
-	text := cp.Shape
-	if cp.Boundary == "http" {
-		method, path, _ := strings.Cut(cp.Shape, " ")
-		text = method + " " + cp.Target + path
-	}
+	text := askedFor(cp)
 	room := max(v.s.width-barWidth-45, 30)
 	if utf8.RuneCountInString(text) > room {
 		text = string([]rune(text)[:room-1]) + "…"
 	}
-	return v.s.bold(plain(cp.Boundary)) + " " + plain(text)
+	return v.s.bold(plain(cp.Boundary)) + " " + text
+}
+
+// askedFor is what an operation asked for, and of whom where the shape does not tell.
+func askedFor(cp *record.Checkpoint) string {
+	if cp.Boundary == "http" {
+		method, path, _ := strings.Cut(cp.Shape, " ")
+		return plain(method + " " + cp.Target + path)
+	}
+	return plain(cp.Shape)
 }
 
 func laneText(cp *record.Checkpoint) string {
