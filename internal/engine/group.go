@@ -91,13 +91,18 @@ func (g *group) empty() bool {
 }
 
 func (g *group) get(key []byte) ([]byte, error) {
-	if i, ok := g.latest[string(key)]; ok {
-		return g.writes[i].value, nil
-	}
-	if len(g.ranges) > 0 && g.covered.contains(g.ranges, key) {
-		return nil, nil
+	if value, ok := g.written(key); ok {
+		return value, nil
 	}
 	return getCopy(g.db, key)
+}
+
+// written returns the value of a key that the group has set or deleted, nil for the latter, and whether it has.
+func (g *group) written(key []byte) ([]byte, bool) {
+	if i, ok := g.latest[string(key)]; ok {
+		return g.writes[i].value, true
+	}
+	return nil, len(g.ranges) > 0 && g.covered.contains(g.ranges, key)
 }
 
 // getCopy returns a copy of a key's value, or nil if there is none.
@@ -109,9 +114,12 @@ func getCopy(r pebble.Reader, key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value = append(make([]byte, 0, len(value)+1), value...) // never nil, even when empty
+	value = copied(value)
 	return value, closer.Close()
 }
+
+// copied returns a copy that is never nil, even when empty.
+func copied(value []byte) []byte { return append(make([]byte, 0, len(value)+1), value...) }
 
 func (g *group) set(key, value []byte) {
 	prev, ok := g.latest[string(key)]

@@ -67,6 +67,9 @@ func (tx *Tx) Try(operations []Operation) error {
 // Get returns the value of a key, or nil if there is none. The value must not be changed and is valid until Apply returns.
 func (tx *Tx) Get(key []byte) ([]byte, error) { return tx.group.get(key) }
 
+// Lookup returns a Lookup for keys below end. It must be closed before Apply returns.
+func (tx *Tx) Lookup(end []byte) *Lookup { return &Lookup{group: tx.group, end: end} }
+
 // Set writes a key. Neither slice may be changed afterwards.
 func (tx *Tx) Set(key, value []byte) {
 	if value == nil {

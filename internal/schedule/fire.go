@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -54,6 +55,15 @@ func (f *fire) SizeBytes() int { return 512 * len(f.places) }
 // Apply implements engine.Operation.
 func (f *fire) Apply(tx *engine.Tx) error {
 	f.left, f.fired = nowhere, 0
+	if len(f.places) == 0 {
+		return nil
+	}
+	last := f.places[len(f.places)-1]
+	pending := tx.Lookup(append(dueKey(tx.Namespace(), last.due, last.id), 0))
+	return errors.Join(f.apply(tx, pending), pending.Close())
+}
+
+func (f *fire) apply(tx *engine.Tx, pending *engine.Lookup) error {
 	run := run{tx: tx}
 	for _, p := range f.places {
 		if p.due > tx.Milli() || run.bytes >= maxFireBytes {
@@ -61,7 +71,7 @@ func (f *fire) Apply(tx *engine.Tx) error {
 			break
 		}
 		key := dueKey(tx.Namespace(), p.due, p.id)
-		block, err := tx.Get(key)
+		block, err := pending.Get(key)
 		if err != nil {
 			return err
 		}
