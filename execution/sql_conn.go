@@ -76,9 +76,10 @@ func (c *sqlConn) startOp(ctx context.Context, op Op) *Call {
 	return c.connector.rec.Start(ctx, op)
 }
 
-// owner returns the context whose execution an operation belongs to: with a context of none, that of the transaction.
+// owner returns the context whose execution an operation belongs to: with a context of none, that of the transaction. What an adapter
+// does unrecorded belongs to none.
 func (c *sqlConn) owner(ctx context.Context) context.Context {
-	if c.unit.ctx != nil && laneOf(ctx) == nil {
+	if c.unit.ctx != nil && laneOf(ctx) == nil && !isUnrecorded(ctx) {
 		return c.unit.ctx
 	}
 	return ctx
