@@ -40,7 +40,7 @@ type Execution struct {
 	output       any
 	calls        []*Call
 	lines        []headerLine // room for those of copied headers
-	finished     uint32 // calls that finished
+	finished     uint32       // calls that finished
 	logs         []logLine
 	notes        []note
 	lanes        map[string]*lane
@@ -66,6 +66,7 @@ type Execution struct {
 	refused atomic.Pointer[Refused]
 	matcher *matcher // of what is replayed or resumed
 	report  *reporter
+	files   overlay         // what it did to files
 	plan    *plan           // of a resume
 	held    <-chan struct{} // closed when the right to resume is lost; nil when nobody watches it
 }

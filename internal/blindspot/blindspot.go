@@ -42,9 +42,11 @@ var uses = map[string]names{
 	"github.com/google/uuid": each(use{"random", "execution.UUID", true}, "New", "NewString", "NewRandom").
 		and(use{"random", "execution.UUIDv7", true}, "NewV7").and(use{"random", "execution.UUID", false}, "NewUUID", "NewV6"),
 	"os": each(use{"environment", "execution.Getenv, LookupEnv", true}, "Getenv", "LookupEnv").
-		and(use{"file", "execution.Do", false}, "ReadFile", "WriteFile", "Open", "Create", "OpenFile", "Remove", "RemoveAll", "Rename", "Mkdir", "MkdirAll", "ReadDir", "Stat").
+		and(use{"file", "execution.Files", false}, "ReadFile", "WriteFile", "Open", "Remove", "RemoveAll", "Rename", "MkdirAll", "ReadDir", "Stat", "DirFS").
+		and(use{"file", "execution.Files and its WriteFile", false}, "Create", "CreateTemp").
+		and(use{"file", "execution.Do", false}, "OpenFile", "Mkdir", "MkdirTemp", "Lstat", "Chmod", "Chtimes", "Truncate", "Link", "Symlink").
 		and(use{"process", "execution.Do", false}, "StartProcess"),
-	"os/exec":    each(use{"process", "execution.Do", false}, "Command", "CommandContext"),
+	"os/exec":    each(use{"process", "execution.RunCommand", false}, "Command", "CommandContext"),
 	"net":        each(use{"network", "execution.Do", false}, "Dial", "DialTimeout", "DialTCP", "DialUDP", "Dialer", "LookupHost", "LookupIP", "LookupAddr"),
 	"crypto/tls": each(use{"network", "execution.Do", false}, "Dial", "DialWithDialer", "Dialer"),
 	"net/http": each(use{"network", "a client whose Transport is rec.Transport(nil)", true}, "Get", "Post", "PostForm", "Head", "DefaultClient", "DefaultTransport").
