@@ -9,8 +9,8 @@
 //	         ─► trackers of the schedule log, as for any other message
 //
 // The messages of one millisecond become one append, so firing many costs little more than writing them once. After it has
-// fired, the scheduler pauses for some milliseconds: a message may be late by that, and what a commit costs is shared by all that
-// became due meanwhile.
+// begun to fire, the scheduler pauses for some milliseconds: a message may be late by that, and what a commit costs is shared by
+// all that became due meanwhile.
 //
 // # Indexes
 //
