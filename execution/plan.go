@@ -115,7 +115,7 @@ func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
 	switch {
 	case cp.Transaction != "":
 		return p.decideUnit(p.units[cp.Transaction])
-	case cp.Effect == record.EffectNone:
+	case cp.Effect == record.EffectNone && cp.Succeeded():
 		return DecisionReuse, "it has no effect"
 	case said && assumed:
 		return DecisionReuse, "an operator says that it was done"
