@@ -111,7 +111,7 @@ func (x *Execution) snapshot(status record.Status) *record.Execution {
 	x.mu.Lock()
 	out := x.head
 	calls, logs, notes := slices.Clone(x.calls), slices.Clone(x.logs), slices.Clone(x.notes)
-	lanes, env := slices.Collect(maps.Values(x.lanes)), maps.Clone(x.env)
+	lanes, env := x.allLanes(), maps.Clone(x.env)
 	input, output := x.input, x.output
 	out.Dropped = x.dropped
 	out.Links = slices.Clone(out.Links)

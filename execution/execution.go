@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,11 +41,15 @@ type Execution struct {
 	input        any
 	output       any
 	calls        []*Call
+	callRoom     []Call       // room for the next ones
 	lines        []headerLine // room for those of copied headers
+	attrs        []slog.Attr  // room for those of log lines
 	finished     uint32       // calls that finished
 	logs         []logLine
 	notes        []note
-	lanes        map[string]*lane
+	root         *lane            // the one that was added last; nil at first
+	lanes        map[string]*lane // others
+	firstLane    lane
 	env          map[string]variable
 	dropped      record.Dropped
 	bytes        int // of the recorder's memory for bodies
@@ -69,12 +75,6 @@ type Execution struct {
 	files   overlay         // what it did to files
 	plan    *plan           // of a resume
 	held    <-chan struct{} // closed when the right to resume is lost; nil when nobody watches it
-}
-
-type logLine struct {
-	line  record.LogLine
-	attrs any
-	pc    uintptr
 }
 
 type note struct {
@@ -244,15 +244,35 @@ func (x *Execution) Record() *record.Execution {
 // addLane adds a lane of that name, with the values that a record has for it. Lanes of one name that are added twice, which
 // only roots can be, get different sources.
 func (x *Execution) addLane(name string) *lane {
-	l := &lane{x: x, name: name}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	l := &x.firstLane
+	if l.x != nil {
+		l = new(lane)
+	}
+	l.x, l.name = x, name
 	if x.matcher != nil {
 		l.clock.left = x.matcher.source(record.SourceClock, name)
 		copy(l.random.seed[:], x.matcher.source(record.SourceRandom, name))
 	}
-	x.lanes[name] = l
+	if name == rootName {
+		x.root = l
+	} else {
+		x.lanes = with(x.lanes, name, l)
+	}
 	return l
+}
+
+// rootName is the name of the lane with which an execution begins.
+const rootName = "root"
+
+// allLanes returns the lanes, in any order. The execution is locked.
+func (x *Execution) allLanes() []*lane {
+	lanes := slices.Collect(maps.Values(x.lanes))
+	if x.root != nil {
+		lanes = append(lanes, x.root)
+	}
+	return lanes
 }
 
 // inventedSeed is the seed for a lane whose random values the record does not have: the same in each replay, never a constant.

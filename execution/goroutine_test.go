@@ -44,8 +44,8 @@ func TestGoroutinesThatDoNothingLeaveNoLane(t *testing.T) {
 	t.Parallel()
 	x, root := rootPlace(t)
 	root.startHere(t)
-	if len(x.lanes) != 1 {
-		t.Errorf("lanes: %v", x.lanes)
+	if lanes := x.allLanes(); len(lanes) != 1 {
+		t.Errorf("lanes: %v", lanes)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
 )
 
@@ -76,7 +75,7 @@ func (p *progress) step(x *Execution) *record.Execution {
 	out := &record.Execution{ID: x.head.ID, Service: x.head.Service, Trigger: record.Trigger{Kind: x.head.Trigger.Kind}}
 	logs, notes := x.logs[p.logs:], x.notes[p.notes:]
 	p.logs, p.notes = len(x.logs), len(x.notes)
-	lanes, env := slices.Collect(maps.Values(x.lanes)), maps.Clone(x.env)
+	lanes, env := x.allLanes(), maps.Clone(x.env)
 	p.last = max(time.Since(x.started), p.last+1)
 	x.mu.Unlock()
 
@@ -120,10 +119,8 @@ func with[K comparable, V any](m map[K]V, key K, value V) map[K]V {
 
 func logLines(logs []logLine) []record.LogLine {
 	var out []record.LogLine
-	for _, l := range logs {
-		l.line.Attrs = payload(l.attrs)
-		l.line.Source = fault.Line(l.pc)
-		out = append(out, l.line)
+	for i := range logs {
+		out = append(out, logs[i].encode())
 	}
 	return out
 }

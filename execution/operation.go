@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/flux-go/flux/execution/fault"
@@ -69,8 +70,8 @@ func Start(ctx context.Context, op Op) *Call {
 }
 
 func (x *Execution) startCall(ctx context.Context, l *lane, op Op) *Call {
-	c := &Call{x: x, lane: l, ctx: ctx, op: op, stack: fault.Here(2), state: record.StateIntent}
-	if !x.add(c) {
+	c := x.add(Call{x: x, lane: l, ctx: ctx, op: op, stack: fault.Here(2), state: record.StateIntent})
+	if c == nil {
 		return nil
 	}
 	switch {
@@ -82,24 +83,33 @@ func (x *Execution) startCall(ctx context.Context, l *lane, op Op) *Call {
 	return c
 }
 
-// add numbers the call. It returns false when it is not to be recorded. Replays number without limit.
-func (x *Execution) add(c *Call) bool {
+// add numbers the call. It returns nil when it is not to be recorded. Replays number without limit.
+func (x *Execution) add(call Call) *Call {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.mode == ModeRecord && (x.ended || len(x.calls) >= x.rec.config.Limits.Checkpoints) {
 		if !x.ended {
 			x.dropped.Checkpoints++
 		}
-		return false
+		return nil
 	}
 	if x.ended {
-		c.refusal = errEnded
+		call.refusal = errEnded
 	}
-	c.number = uint32(len(x.calls))
-	c.start = time.Since(x.started)
+	call.number = uint32(len(x.calls))
+	call.start = time.Since(x.started)
+	if len(x.callRoom) == 0 {
+		x.callRoom = make([]Call, min(max(len(x.calls), usualCalls), 16*usualCalls))
+		x.calls = slices.Grow(x.calls, len(x.callRoom))
+	}
+	c := &x.callRoom[0]
+	*c, x.callRoom = call, x.callRoom[1:]
 	x.calls = append(x.calls, c)
-	return true
+	return c
 }
+
+// usualCalls is how many operations an execution has room for at first.
+const usualCalls = 4
 
 // Context returns the context of the call.
 func (c *Call) Context() context.Context { return c.ctx }

@@ -170,7 +170,7 @@ func (r *Recorder) begin(ctx context.Context, t record.Trigger, fill func(*Execu
 			x.journal = false
 		}
 	}
-	return context.WithValue(ctx, laneKey{}, x.addLane("root")), x
+	return context.WithValue(ctx, laneKey{}, x.addLane(rootName)), x
 }
 
 func (x *Execution) apply(opts *BeginOptions) {
@@ -186,7 +186,7 @@ func (x *Execution) apply(opts *BeginOptions) {
 func (r *Recorder) newExecution(t record.Trigger, mode Mode) *Execution {
 	now := time.Now()
 	return &Execution{
-		rec: r, mode: mode, started: now, strays: r.strays.Load(), lanes: make(map[string]*lane),
+		rec: r, mode: mode, started: now, strays: r.strays.Load(),
 		head: record.Execution{
 			ID: record.NewID(), Attempt: 1, Service: r.config.Service, Instance: r.instance, Environment: r.config.Environment,
 			Code: r.code, Labels: r.config.Labels, Trigger: t, Start: now.UTC(), Status: record.StatusRunning,
@@ -220,13 +220,13 @@ func (r *Recorder) Start(ctx context.Context, op Op) *Call {
 // rootLane returns the root lane of an execution that has not ended.
 func (x *Execution) rootLane() *lane {
 	x.mu.Lock()
-	ended, l := x.ended, x.lanes["root"]
+	ended, l := x.ended, x.root
 	x.mu.Unlock()
 	if ended {
 		return nil
 	}
 	if l == nil {
-		l = x.addLane("root")
+		l = x.addLane(rootName)
 	}
 	return l
 }

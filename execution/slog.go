@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
 )
 
@@ -51,7 +52,8 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 // Handle implements slog.Handler.
 func (h *logHandler) Handle(ctx context.Context, line slog.Record) error {
 	if l := laneOf(ctx); l != nil {
-		attrs := make([]slog.Attr, 0, line.NumAttrs())
+		var room [8]slog.Attr
+		attrs := room[:0]
 		line.Attrs(func(a slog.Attr) bool {
 			attrs = append(attrs, settled(a))
 			return true
@@ -60,10 +62,7 @@ func (h *logHandler) Handle(ctx context.Context, line slog.Record) error {
 		if !line.Time.IsZero() {
 			at = line.Time.Sub(l.x.started)
 		}
-		l.log(logLine{
-			line:  record.LogLine{At: at, Level: int(line.Level), Message: line.Message},
-			attrs: &logAttrs{h.scopes, attrs}, pc: line.PC,
-		})
+		l.log(logLine{at: at, level: line.Level, message: line.Message, by: h, pc: line.PC}, attrs)
 	}
 	return h.next.Handle(ctx, line)
 }
@@ -85,24 +84,62 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &logHandler{h.next.WithGroup(name), append(slices.Clip(h.scopes), logScope{group: name})}
 }
 
-// log adds a line to the execution, unless that has as many as it may.
-func (l *lane) log(line logLine) {
-	x := l.x
-	x.update(func() {
-		if len(x.logs) >= x.rec.config.Limits.Logs {
-			x.dropped.Logs++
-			return
-		}
-		line.line.Lane, line.line.After = l.name, uint32(len(x.calls))
-		if x.logs == nil {
-			x.logs = make([]logLine, 0, usualLogs)
-		}
-		x.logs = append(x.logs, line)
-	})
+// A logLine is a line as it is kept until it is encoded.
+type logLine struct {
+	lane    *lane
+	at      time.Duration
+	message string
+	by      *logHandler // nil for a line of package log, which has no attributes
+	attrs   []slog.Attr
+	pc      uintptr
+	level   slog.Level
+	after   uint32
 }
 
-// usualLogs is how many lines an execution has room for at its first.
+// log adds a line with a copy of its attributes to the execution, unless that has as many as it may.
+func (l *lane) log(line logLine, attrs []slog.Attr) {
+	x := l.x
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case x.ended:
+		return
+	case len(x.logs) >= x.rec.config.Limits.Logs:
+		x.dropped.Logs++
+		return
+	case x.logs == nil:
+		x.logs = make([]logLine, 0, usualLogs)
+	}
+	line.lane, line.after, line.attrs = l, uint32(len(x.calls)), x.keepAttrs(attrs)
+	x.logs = append(x.logs, line)
+}
+
+// keepAttrs copies attributes into the room of the execution, which is locked.
+func (x *Execution) keepAttrs(attrs []slog.Attr) []slog.Attr {
+	if len(attrs) == 0 {
+		return nil
+	}
+	if len(attrs) > cap(x.attrs)-len(x.attrs) {
+		x.attrs = make([]slog.Attr, 0, max(usualLogs, len(attrs)))
+	}
+	from := len(x.attrs)
+	x.attrs = append(x.attrs, attrs...)
+	return x.attrs[from:len(x.attrs):len(x.attrs)]
+}
+
+// usualLogs is how many lines, and how many attributes, an execution has room for at first.
 const usualLogs = 8
+
+// encode returns the line as it is recorded, without redaction.
+func (l *logLine) encode() record.LogLine {
+	attrs := record.Payload{Data: []byte("null")}
+	if l.by != nil {
+		attrs = payload(&logAttrs{l.by.scopes, l.attrs})
+	}
+	return record.LogLine{
+		After: l.after, Lane: l.lane.name, At: l.at, Level: int(l.level), Message: l.message, Attrs: attrs, Source: fault.Line(l.pc),
+	}
+}
 
 // settled returns an attribute that no later change of the program can touch: values that log themselves are asked now, and
 // values of other types become JSON.
@@ -200,8 +237,7 @@ type logWriter struct{ next io.Writer }
 // Write implements io.Writer.
 func (w *logWriter) Write(text []byte) (int, error) {
 	if l := laneOf(context.Background()); l != nil {
-		line := record.LogLine{At: time.Since(l.x.started), Message: strings.TrimSuffix(string(text), "\n")}
-		l.log(logLine{line: line, attrs: json.RawMessage(nil), pc: callerOfLog()})
+		l.log(logLine{at: time.Since(l.x.started), message: strings.TrimSuffix(string(text), "\n"), pc: callerOfLog()}, nil)
 	}
 	return w.next.Write(text)
 }
