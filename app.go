@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/message"
 )
 
@@ -108,6 +109,7 @@ func (a *App) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	defer a.config.Recorder.Attend(record.TriggerMessage, a.findHandler)()
 	errs := make(chan error, len(trackers))
 	for _, t := range trackers {
 		go func() { errs <- t.run(ctx) }()

@@ -244,6 +244,15 @@ func (r *rerun) run(ctx context.Context, x *execution.Execution) {
 	inv.close()
 }
 
+// findHandler is the [execution.Finder] of an App that runs: a message goes to the handler that had it.
+func (a *App) findHandler(of *record.Execution) (execution.Runner, error) {
+	r, err := a.rerunOf(of)
+	if err != nil {
+		return nil, err
+	}
+	return r.run, nil
+}
+
 // runRecorded is Run in a process that replays or resumes a record: nothing else is handled there.
 func (a *App) runRecorded(ctx context.Context, of *record.Execution) error {
 	r, err := a.rerunOf(of)

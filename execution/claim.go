@@ -178,6 +178,10 @@ func didSomething(x *record.Execution) bool {
 // the execution, and brings the record of the resume to the server. Errors are ErrUnknown, ErrLeased, ErrResumed, ErrRefused and
 // ErrNotReplayable.
 func (r *Recorder) ResumeByID(ctx context.Context, id string, handler http.Handler, opts *ResumeOptions) (*Report, error) {
+	return r.resumeByID(ctx, id, finderOf(handler), opts)
+}
+
+func (r *Recorder) resumeByID(ctx context.Context, id string, find Finder, opts *ResumeOptions) (*Report, error) {
 	d, ok := r.store.(*delivery)
 	if !ok || d.remote == nil {
 		return nil, fmt.Errorf("%w: URL is empty, so there is no server to resume from", ErrBadConfig)
@@ -187,12 +191,12 @@ func (r *Recorder) ResumeByID(ctx context.Context, id string, handler http.Handl
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // what follows the run is done in any case
-	report, err := r.resumeClaimed(held, claim, handler, opts)
+	report, err := r.resumeClaimed(held, claim, find, opts)
 	return report, errors.Join(err, claim.Release(ctx))
 }
 
-func (r *Recorder) resumeClaimed(ctx context.Context, claim *Claim, handler http.Handler, opts *ResumeOptions) (*Report, error) {
-	req, err := recordedRequest(claim.Bundle.Execution)
+func (r *Recorder) resumeClaimed(ctx context.Context, claim *Claim, find Finder, opts *ResumeOptions) (*Report, error) {
+	run, err := find(claim.Bundle.Execution)
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +213,6 @@ func (r *Recorder) resumeClaimed(ctx context.Context, claim *Claim, handler http
 		return nil, errors.Join(err, claim.Cancel(context.WithoutCancel(ctx)))
 	}
 	x.held = ctx.Done()
-	report := x.rerun(inner, handler, req)
-	return report, claim.End(context.WithoutCancel(ctx), x.Record())
+	run.report(inner, x)
+	return x.Report(), claim.End(context.WithoutCancel(ctx), x.Record())
 }

@@ -55,6 +55,25 @@ func (x *Execution) rerun(ctx context.Context, handler http.Handler, req *http.R
 	return x.Report()
 }
 
+// finderOf is the Finder of a handler. One that routes, as http.ServeMux does, is taken for requests that it has a route for.
+func finderOf(handler http.Handler) Finder {
+	return func(of *record.Execution) (Runner, error) {
+		req, err := recordedRequest(of)
+		if err != nil {
+			return nil, err
+		}
+		router, ok := handler.(interface {
+			Handler(*http.Request) (http.Handler, string)
+		})
+		if ok {
+			if _, pattern := router.Handler(req); pattern == "" {
+				return nil, fmt.Errorf("%w: the handler has no route for %s %s", ErrRefused, req.Method, req.URL.Path)
+			}
+		}
+		return func(ctx context.Context, x *Execution) { x.rerun(ctx, handler, req) }, nil
+	}
+}
+
 // withLocal tells handlers on which address the request arrived.
 func withLocal(ctx context.Context, local string) context.Context {
 	if local == "" {

@@ -16,7 +16,7 @@ func (r *Recorder) Middleware(next http.Handler) http.Handler {
 	if r == nil {
 		return next
 	}
-	r.attendant.serves(next)
+	r.Attend(record.TriggerHTTP, finderOf(next))
 	r.Ready(record.TriggerHTTP)
 	return &middleware{r, next}
 }

@@ -162,8 +162,11 @@ func (r *recordedCall) run(ctx context.Context, x *execution.Execution, handle h
 type rerun func(ctx context.Context, handle handler) error
 
 // taken returns how to run what a call stands for, nil for one that stands for itself: in a process that replays or resumes a call,
-// one of its method with the nonce stands for it.
+// one of its method with the nonce stands for it; in others, one that Attend sent.
 func taken(ctx context.Context, rec *execution.Recorder, method string) rerun {
+	if run := attendedBy(ctx, method); run != nil {
+		return run
+	}
 	mode, of := rec.Process()
 	if mode == execution.ModeOff || of.Trigger.Method != method {
 		return nil

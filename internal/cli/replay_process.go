@@ -28,6 +28,7 @@ type rerun struct {
 	dir     string
 	control execution.Control
 	child   *exec.Cmd
+	relay   *relay
 	ended   chan struct{} // closed when the child has ended
 	err     error         // how; to be read after ended
 	began   bool          // the program began it; to be read after run
@@ -143,8 +144,8 @@ func (r *rerun) start() error {
 		r.child.Stdin = file
 	}
 	r.child.WaitDelay = endWithin
-	ownGroup(r.child, r.p.in)
-	if err := r.child.Start(); err != nil {
+	var err error
+	if r.relay, err = startRelayed(r.child, r.p.in); err != nil {
 		return err
 	}
 	r.ended = make(chan struct{})

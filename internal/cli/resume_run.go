@@ -43,6 +43,9 @@ func (r *resumption) run(ctx context.Context) (*execution.Report, error) {
 
 // there resumes in a process of the service.
 func (r *resumption) there(ctx context.Context) (*execution.Report, error) {
+	if err := execution.Attendable(r.bundle.Execution); err != nil {
+		return nil, err
+	}
 	c, err := r.p.dial()
 	if err != nil {
 		return nil, err

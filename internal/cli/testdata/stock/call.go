@@ -19,7 +19,9 @@ import (
 	"github.com/flux-go/flux/execution/fluxgrpc"
 )
 
-type service struct{ pb.UnimplementedTestServiceServer }
+type service struct {
+	pb.UnimplementedTestServiceServer
+}
 
 // UnaryCall takes what the message says for who the metadata says, and ships it.
 func (service) UnaryCall(ctx context.Context, in *pb.SimpleRequest) (*pb.SimpleResponse, error) {
@@ -142,6 +144,7 @@ func serve(ctx context.Context, _ []string) error {
 		return err
 	}
 	server := newServer(rec)
+	fluxgrpc.Attend(rec, server)
 	go func() {
 		<-ctx.Done()
 		server.Stop()

@@ -21,7 +21,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	commands := map[string]func(context.Context, []string) error{
-		"record-call": recordCall, "serve": serve, "record-message": recordMessage, "consume": consume,
+		"record-call": recordCall, "serve": serve, "record-message": recordMessage, "consume": consume, "record-job": recordJob, "job": runJob,
+		"jobs": attendJobs,
 	}
 	if err := commands[os.Args[1]](ctx, os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, "stock:", err)
