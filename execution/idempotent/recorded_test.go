@@ -294,3 +294,21 @@ func TestARecordWithoutKeyRunsAgainWithoutOne(t *testing.T) {
 	s.checkEffects(1, 1)
 	s.checkReplay(resumed)
 }
+
+// FuzzRecall looks for records whose verdicts do harm, or are others when they are recorded again.
+func FuzzRecall(f *testing.F) {
+	f.Add([]byte(`{"outcome":"replayed","answer":{"status":201,"header":{"A":["b"]},"body":"text"}}`))
+	f.Add([]byte(`{"outcome":"begun","entry":"00ff","revision":"A"}`))
+	f.Add([]byte(`{"answer":{"body":{"base64":"AP8=","bytes":9,"sha256":"","truncated":true}}}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var v verdict
+		err := v.recall(&record.Checkpoint{Response: record.Payload{Data: data}})
+		if err != nil && !errors.Is(err, execution.ErrDiverged) {
+			t.Errorf("%q: %v", data, err)
+		}
+		if err == nil && v.Recorded != nil && (v.Answer.Status != v.Recorded.Status || v.Recorded.Body.Truncated) {
+			t.Errorf("%q: %+v", data, v.Answer)
+		}
+	})
+}
