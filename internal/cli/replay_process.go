@@ -28,7 +28,6 @@ type rerun struct {
 	dir     string
 	control execution.Control
 	child   *exec.Cmd
-	relay   *relay
 	ended   chan struct{} // closed when the child has ended
 	err     error         // how; to be read after ended
 	began   bool          // the program began it; to be read after run
@@ -144,8 +143,8 @@ func (r *rerun) start() error {
 		r.child.Stdin = file
 	}
 	r.child.WaitDelay = endWithin
-	var err error
-	if r.relay, err = startRelayed(r.child, r.p.in); err != nil {
+	ownGroup(r.child, r.p.in)
+	if err := r.child.Start(); err != nil {
 		return err
 	}
 	r.ended = make(chan struct{})
