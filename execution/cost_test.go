@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -129,14 +130,9 @@ func (p *purchase) order(n int) {
 			"User-Agent": {"Go-http-client/1.1"}, "Content-Type": {"application/json"}, "Content-Length": {"35"},
 			"Accept-Encoding": {"gzip"},
 		},
-	}).WithContext(context.WithValue(context.Background(), http.LocalAddrContextKey, benchAddr{}))
+	}).WithContext(context.WithValue(context.Background(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}))
 	p.handler.ServeHTTP(&benchAnswer{header: make(http.Header)}, req)
 }
-
-type benchAddr struct{}
-
-func (benchAddr) Network() string { return "tcp" }
-func (benchAddr) String() string  { return "127.0.0.1:8080" }
 
 func (p *purchase) serve(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()

@@ -86,6 +86,9 @@ func effectOf(method string) record.Effect {
 
 // pathTemplate returns a path with {id} in place of the segments that are numbers, UUIDs or long hexadecimal numbers.
 func pathTemplate(path string) string {
+	if !strings.ContainsAny(path, "0123456789") && len(path) < minHexID {
+		return cmp.Or(path, "/")
+	}
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
 		if isID(segment) {
@@ -94,6 +97,9 @@ func pathTemplate(path string) string {
 	}
 	return cmp.Or(strings.Join(segments, "/"), "/")
 }
+
+// minHexID is how long a hexadecimal number is that is an id.
+const minHexID = 16
 
 func isID(segment string) bool {
 	digits := strings.ReplaceAll(segment, "-", "")
@@ -104,7 +110,7 @@ func isID(segment string) bool {
 		return true
 	}
 	_, err := hex.DecodeString(digits)
-	return err == nil && len(digits) >= 16
+	return err == nil && len(digits) >= minHexID
 }
 
 // httpIdentity is what makes two outbound requests the same: method, URL with its query in order, which authorization there

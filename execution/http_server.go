@@ -4,7 +4,9 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/flux-go/flux/execution/record"
 )
@@ -18,12 +20,19 @@ func (r *Recorder) Middleware(next http.Handler) http.Handler {
 	}
 	r.Attend(record.TriggerHTTP, finderOf(next))
 	r.Ready(record.TriggerHTTP)
-	return &middleware{r, next}
+	return &middleware{rec: r, next: next}
 }
 
 type middleware struct {
-	rec  *Recorder
-	next http.Handler
+	rec   *Recorder
+	next  http.Handler
+	local atomic.Pointer[localAddr]
+}
+
+// localAddr is an address of the server with its text. Most servers have one.
+type localAddr struct {
+	addr netip.AddrPort
+	text string
 }
 
 // ServeHTTP implements http.Handler.
@@ -36,7 +45,7 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		m.serveInProcess(w, req)
 		return
 	}
-	ctx, x := m.rec.begin(req.Context(), httpTrigger(req), func(x *Execution) { x.receive(req, m.rec.config.ControlKey) })
+	ctx, x := m.rec.begin(req.Context(), m.trigger(req), func(x *Execution) { x.receive(req, m.rec.config.ControlKey) })
 	if x == nil {
 		m.next.ServeHTTP(w, req.WithContext(ctx))
 		return
@@ -44,14 +53,28 @@ func (m *middleware) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	serve(ctx, x, m.next, w, req)
 }
 
-func httpTrigger(req *http.Request) record.Trigger {
+func (m *middleware) trigger(req *http.Request) record.Trigger {
 	t := record.Trigger{
 		Kind: record.TriggerHTTP, Method: req.Method, Path: req.URL.Path, Query: req.URL.RawQuery, Peer: req.RemoteAddr,
 	}
 	if local, ok := req.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		t.Local = local.String()
+		t.Local = m.textOf(local)
 	}
 	return t
+}
+
+func (m *middleware) textOf(local net.Addr) string {
+	tcp, ok := local.(*net.TCPAddr)
+	if !ok {
+		return local.String()
+	}
+	addr := tcp.AddrPort()
+	if known := m.local.Load(); known != nil && known.addr == addr {
+		return known.text
+	}
+	known := &localAddr{addr, local.String()}
+	m.local.Store(known)
+	return known.text
 }
 
 // receive takes what a request says about its execution, and the request itself as input.

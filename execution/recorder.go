@@ -289,7 +289,7 @@ func (x *Execution) partial(reason string) {
 
 // reason returns the rule that keeps an execution, "" when none does.
 func (r *Recorder) reason(x *Execution) string {
-	keep := r.config.Keep
+	keep := &r.config.Keep
 	switch {
 	case x.head.Status.Failed():
 		return "failed"
@@ -301,7 +301,7 @@ func (r *Recorder) reason(x *Execution) string {
 		return "all"
 	case keep.If != nil && keep.If(&x.head):
 		return "asked"
-	case r.isEarly(x.head.Trigger):
+	case r.isEarly(&x.head.Trigger):
 		return "new-code"
 	case keep.Sample > 0 && rand.Float64() < keep.Sample:
 		return "sampled"
@@ -310,7 +310,10 @@ func (r *Recorder) reason(x *Execution) string {
 }
 
 // isEarly says that the execution is one of the first of its route.
-func (r *Recorder) isEarly(t record.Trigger) bool {
+func (r *Recorder) isEarly(t *record.Trigger) bool {
+	if r.config.Keep.First <= 0 {
+		return false
+	}
 	route := t.Route
 	if route == "" {
 		route = t.Method + " " + t.Path

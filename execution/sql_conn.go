@@ -54,7 +54,7 @@ func (c *sqlConn) start(ctx context.Context, query string, args []driver.NamedVa
 	if st.Verb == "" {
 		return nil // a comment, which asks only whether the connection is alive
 	}
-	request := &sqlRequest{SQL: query, Args: newSQLArgs(args)}
+	request := newSQLRequest(query, args)
 	op := Op{Shape: st.Shape, Effect: st.Effect, Request: request}
 	if st.Text != query {
 		op.Identity = &sqlRequest{SQL: st.Text, Args: request.Args}
@@ -190,7 +190,7 @@ func (c *sqlConn) execOn(ctx context.Context, s *sqlStmt, query string, args []d
 	case err != nil:
 		call.finishSQL(nil, err, kinds)
 	default:
-		call.Finish(&sqlResponse{result: newSQLResult(result)}, nil)
+		call.Finish(newResultResponse(result), nil)
 	}
 	return result, err
 }

@@ -27,6 +27,26 @@ type sqlResponse struct {
 	sets       []*resultSet
 	result     *sqlResult
 	closeError bool // the error came when the rows were closed
+
+	// Room for what most responses have.
+	firstSet  [1]*resultSet
+	first     resultSet
+	ownResult sqlResult
+}
+
+// addSet adds a result set with columns.
+func (r *sqlResponse) addSet(columns []column) *resultSet {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := &r.first
+	if r.sets == nil {
+		r.sets = r.firstSet[:0]
+	} else {
+		set = new(resultSet)
+	}
+	set.columns, set.unread = columns, true
+	r.sets = append(r.sets, set)
+	return set
 }
 
 // sqlResult is what a statement without rows came to. Drivers that cannot tell a part of it return an error instead.
@@ -35,13 +55,15 @@ type sqlResult struct {
 	rowsAffectedError, lastInsertIDError error
 }
 
-func newSQLResult(r driver.Result) *sqlResult {
-	if r == nil {
-		return nil
+// newResultResponse returns the response of a statement without rows.
+func newResultResponse(result driver.Result) *sqlResponse {
+	out := &sqlResponse{}
+	if result != nil {
+		own := &out.ownResult
+		own.rowsAffected, own.rowsAffectedError = result.RowsAffected()
+		own.lastInsertID, own.lastInsertIDError = result.LastInsertId()
+		out.result = own
 	}
-	out := &sqlResult{}
-	out.rowsAffected, out.rowsAffectedError = r.RowsAffected()
-	out.lastInsertID, out.lastInsertIDError = r.LastInsertId()
 	return out
 }
 

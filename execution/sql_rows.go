@@ -32,17 +32,15 @@ func newSQLRows(rows driver.Rows, stmt driver.Stmt, call *Call, kinds []fault.Ki
 // begin begins a result set.
 func (r *sqlRows) begin() {
 	names := r.Rows.Columns()
-	r.set = &resultSet{columns: make([]column, len(names)), unread: true}
+	columns := make([]column, len(names))
 	types, _ := r.Rows.(driver.RowsColumnTypeDatabaseTypeName)
 	for i, name := range names {
-		r.set.columns[i].Name = name
+		columns[i].Name = name
 		if types != nil {
-			r.set.columns[i].Type = types.ColumnTypeDatabaseTypeName(i)
+			columns[i].Type = types.ColumnTypeDatabaseTypeName(i)
 		}
 	}
-	r.response.mu.Lock()
-	r.response.sets = append(r.response.sets, r.set)
-	r.response.mu.Unlock()
+	r.set = r.response.addSet(columns)
 }
 
 // Next implements driver.Rows.

@@ -201,16 +201,20 @@ type sqlArg struct {
 	value any // nil, bool, int64, uint64, float64, string, []byte, time.Time, foreign
 }
 
-// newSQLArgs copies arguments, for the program may change what they point to.
-func newSQLArgs(args []driver.NamedValue) []sqlArg {
+// newSQLRequest copies arguments, for the program may change what they point to.
+func newSQLRequest(query string, args []driver.NamedValue) *sqlRequest {
+	own := &struct {
+		sqlRequest
+		room [2]sqlArg
+	}{sqlRequest: sqlRequest{SQL: query}}
 	if len(args) == 0 {
-		return nil
+		return &own.sqlRequest
 	}
-	out := make([]sqlArg, len(args))
+	own.Args = own.room[:0]
 	for i := range args {
-		out[i] = sqlArg{args[i].Name, plainValue(args[i].Value)}
+		own.Args = append(own.Args, sqlArg{args[i].Name, plainValue(args[i].Value)})
 	}
-	return out
+	return &own.sqlRequest
 }
 
 // MarshalJSON implements json.Marshaler.
