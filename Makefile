@@ -7,7 +7,7 @@ CRASH_CUTS ?= 1000
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-recording test race crash fuzz bench lint generate generated check conformance-java conformance-woven
+.PHONY: help build demo demo-recording demo-webhooks test race crash fuzz bench lint generate generated check conformance-java conformance-woven
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: ## run a whole system on 20,000 real flights
 demo-recording: ## fail, explain, replay, resume: a payments service with PostgreSQL and Redis; also as built by flux go
 	$(GO) run ./examples/payments/demo
 	$(GO) run ./examples/payments/demo -instrumented
+
+demo-webhooks: ## fail, explain, replay, resume: signed webhooks that are processed once, with nothing but Go
+	$(GO) run ./examples/webhooks/demo
 
 test: ## run all tests
 	$(GO) test -timeout 10m ./...

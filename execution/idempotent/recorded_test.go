@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/execution/record"
@@ -295,13 +298,18 @@ func TestARecordWithoutKeyRunsAgainWithoutOne(t *testing.T) {
 	s.checkReplay(resumed)
 }
 
-// FuzzRecall looks for records whose verdicts do harm, or are others when they are recorded again.
-func FuzzRecall(f *testing.F) {
-	f.Add([]byte(`{"outcome":"replayed","answer":{"status":201,"header":{"A":["b"]},"body":"text"}}`))
-	f.Add([]byte(`{"outcome":"begun","entry":"00ff","revision":"A"}`))
-	f.Add([]byte(`{"answer":{"body":{"base64":"AP8=","bytes":9,"sha256":"","truncated":true}}}`))
-	f.Add([]byte(`[]`))
-	f.Fuzz(func(t *testing.T, data []byte) {
+// TestRecallTakesNothingFromDamagedRecords cuts and changes what records have of verdicts.
+func TestRecallTakesNothingFromDamagedRecords(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		data := []byte(rapid.SampledFrom([]string{
+			`{"outcome":"replayed","answer":{"status":201,"header":{"A":["b"]},"body":"text"}}`,
+			`{"outcome":"begun","entry":"00ff","revision":"A"}`,
+			`{"answer":{"body":{"base64":"AP8=","bytes":9,"sha256":"","truncated":true}}}`,
+		}).Draw(t, "record"))
+		at := rapid.IntRange(0, len(data)-1).Draw(t, "at")
+		to := rapid.IntRange(at, len(data)).Draw(t, "to")
+		data = slices.Replace(data, at, to, rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "with")...)
 		var v verdict
 		err := v.recall(&record.Checkpoint{Response: record.Payload{Data: data}})
 		if err != nil && !errors.Is(err, execution.ErrDiverged) {
