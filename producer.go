@@ -94,6 +94,9 @@ func (p *producer) add(ctx context.Context, log message.Log, m *message.Message,
 		t := appendBlocks(log, blocks)
 		return t, 0, p.submit(ctx, t, then)
 	}
+	if err := checkName(log.Topic); err != nil {
+		return nil, 0, err
+	}
 	if err := p.lockWithRoom(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -138,6 +141,9 @@ func (p *producer) collectLocked(log message.Log, m *message.Message, size int, 
 func (p *producer) submit(ctx context.Context, t *transaction, then func(error)) error {
 	if t.bytes > p.limits.messageBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, t.bytes, p.limits.messageBytes)
+	}
+	if err := checkText(t.changes); err != nil {
+		return err
 	}
 	if err := p.lockWithRoom(ctx); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"unicode/utf8"
 
 	fluxv1 "github.com/flux-go/flux/api/flux/v1"
 	"github.com/flux-go/flux/message"
@@ -107,6 +108,53 @@ func logsOf(t *fluxv1.Transaction) iter.Seq[message.Log] {
 				return
 			}
 		}
+	}
+}
+
+// checkText returns ErrBadRequest when a name in a transaction is not UTF-8, for the protocol has no others. A request that is
+// found out when it is to be sent would be in the way of all behind it.
+func checkText(t *fluxv1.Transaction) error {
+	for text := range textsOf(t) {
+		if err := checkName(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkName(text string) error {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%w: %.40q is not UTF-8", ErrBadRequest, text)
+	}
+	return nil
+}
+
+// textsOf returns the names in a transaction.
+func textsOf(t *fluxv1.Transaction) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		more := true
+		all := func(texts ...string) {
+			for i := 0; more && i < len(texts); i++ {
+				more = yield(texts[i])
+			}
+		}
+		for _, a := range t.GetAppends() {
+			all(a.GetLog())
+		}
+		for _, p := range t.GetPositions() {
+			all(p.GetLog(), p.GetConsumer())
+		}
+		for _, e := range t.GetEvents() {
+			all(e.GetAggregate())
+		}
+		for _, v := range t.GetValues() {
+			all(v.GetKey(), v.GetValue().GetType(), v.GetValue().GetFormat())
+		}
+		for _, s := range t.GetSchedules() {
+			all(s.GetScheduleId())
+		}
+		all(t.GetDeletedValues()...)
+		all(t.GetCanceledSchedules()...)
 	}
 }
 

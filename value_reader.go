@@ -77,6 +77,9 @@ func newValueReader(a *App) *valueReader {
 
 // read returns the value of a key, or nil when there is none.
 func (r *valueReader) read(ctx context.Context, key string) (*fluxv1.Value, error) {
+	if err := checkName(key); err != nil {
+		return nil, err
+	}
 	read := idleReads.Get().(*valueRead)
 	read.key = key
 	if err := r.ask(read); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flux-go/flux"
+	"github.com/flux-go/flux/message"
 	"github.com/flux-go/flux/server"
 )
 
@@ -142,6 +143,34 @@ func TestReadsFailEachForItself(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestNamesThatAreNoTextFailAlone uses names that cannot be sent at all. They must not be in the way of others.
+func TestNamesThatAreNoTextFailAlone(t *testing.T) {
+	t.Parallel()
+	const bad = "a\xff"
+	app, ctx := connect(t, startServer(t, "").URL(), flux.Config{}), within(t)
+	topic := message.Log{Type: message.Custom, Topic: bad}
+	for name, call := range map[string]func() error{
+		"put":      func() error { return flux.PutValue(ctx, app, bad, 1) },
+		"get":      func() error { _, _, err := flux.GetValue[int](ctx, app, bad); return err },
+		"delete":   func() error { _, err := flux.DeleteValue(ctx, app, bad); return err },
+		"events":   func() error { _, err := app.AppendEvents(ctx, bad, nil, number(1)); return err },
+		"schedule": func() error { return flux.Schedule(ctx, app, bad, time.Hour, reminder{}) },
+		"cancel":   func() error { _, err := flux.CancelSchedule(ctx, app, bad); return err },
+		"append":   func() error { _, err := app.Append(ctx, topic, number(1)); return err },
+		"several":  func() error { _, err := app.Append(ctx, topic, number(1), number(2)); return err },
+	} {
+		if err := call(); !errors.Is(err, flux.ErrBadRequest) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := flux.PutValue(ctx, app, "good", 1); err != nil {
+		t.Error(err)
+	}
+	if got, _, err := flux.GetValue[int](ctx, app, "good"); got != 1 || err != nil {
+		t.Errorf("value %d (%v)", got, err)
+	}
 }
 
 // TestLargeValuesAreReadTogether reads more at the same time than one answer holds.
