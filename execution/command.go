@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/flux-go/flux/execution/fault"
 	"github.com/flux-go/flux/execution/record"
@@ -103,16 +104,16 @@ func (r *commandRun) op(opts *CommandOptions) Op {
 	}
 }
 
-// countingReader counts what is read.
+// countingReader counts what is read. Package exec may go on reading when the command is over.
 type countingReader struct {
 	io.Reader
-	read int64
+	read atomic.Int64
 }
 
 // Read implements io.Reader.
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
-	c.read += int64(n)
+	c.read.Add(int64(n))
 	return n, err
 }
 
@@ -139,7 +140,7 @@ func (r *commandRun) live(call *Call) error {
 	response.Stdout, _ = r.stdout.result()
 	response.Stderr, _ = r.stderr.result()
 	if r.stdin != nil {
-		response.StdinRead = r.stdin.read
+		response.StdinRead = r.stdin.read.Load()
 	}
 	call.FinishFault(response, fault.Of(err, exitErrors))
 	return err

@@ -64,17 +64,11 @@ func mariadbProgram() (string, error) {
 // pingMariaDB returns nil when a server at the address greets: with a packet that begins with the version of the protocol.
 func pingMariaDB(ctx context.Context, address string) error {
 	const header, version = 4, 10
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	conn, err := dial(ctx, address)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
-	}
 	var greeting [header + 1]byte
 	if _, err := io.ReadFull(conn, greeting[:]); err != nil {
 		return err

@@ -165,6 +165,21 @@ func (s *Server) log() []byte {
 	return bytes.TrimSpace(all[max(0, len(all)-enough):])
 }
 
+// dial connects to an address. Reads and writes end with the deadline of the context.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline() // none is no deadline for a connection, too
+	if err := conn.SetDeadline(deadline); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 // freePort returns a loopback port that nobody listens on now. Somebody else may take it before the server does; then the
 // server does not start, and says why.
 func freePort() (int, error) {
