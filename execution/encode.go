@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
@@ -16,22 +15,6 @@ import (
 	"github.com/flux-go/flux/execution/record"
 	"github.com/flux-go/flux/execution/redact"
 )
-
-// marshal is how requests, responses, inputs and outputs become JSON: without escaping for HTML, which would hide text from the
-// rules of redaction, and with the keys of maps in order. A value that does not marshal is recorded as the error.
-func marshal(v any) []byte {
-	if v == nil {
-		return nil
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		text, _ := json.Marshal(map[string]string{"unrecordable": err.Error()})
-		return text
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-}
 
 // payload is what a record holds of a value.
 func payload(v any) record.Payload {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // A headerCopy is what a header was at a time: its lines, those of one name next to each other. It takes less than a tenth of the
@@ -51,20 +52,31 @@ func (x *Execution) lineRoom(n int) headerCopy {
 	return x.lines[from:from:len(x.lines)]
 }
 
-// header returns the header that was copied, nil for one without a line.
-func (c headerCopy) header() http.Header {
-	if len(c) == 0 {
-		return nil
-	}
-	header := make(http.Header, len(c))
-	for _, line := range c {
-		if line.none {
-			header[line.name] = nil
-		} else {
-			header[line.name] = append(header[line.name], line.value)
+// appendJSON appends what encoding/json makes of the header that was copied.
+func (c headerCopy) appendJSON(b []byte) []byte {
+	sorted := slices.SortedStableFunc(slices.Values(c), func(x, y headerLine) int { return strings.Compare(x.name, y.name) })
+	b = append(b, '{')
+	for i, line := range sorted {
+		again := i > 0 && sorted[i-1].name == line.name
+		switch {
+		case again:
+			b[len(b)-1] = ','
+		case i > 0:
+			b = append(b, ',')
 		}
+		if !again {
+			b = append(appendText(b, line.name), ':')
+		}
+		if line.none {
+			b = append(b, "null"...)
+			continue
+		}
+		if !again {
+			b = append(b, '[')
+		}
+		b = append(appendText(b, line.value), ']')
 	}
-	return header
+	return append(b, '}')
 }
 
 // has says whether a name is there.

@@ -3,6 +3,7 @@ package execution
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/flux-go/flux/execution/record"
@@ -67,23 +68,54 @@ type liveMessage struct {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (l *liveMessage) MarshalJSON() ([]byte, error) {
-	return marshal(l.now()), nil
+func (l *liveMessage) MarshalJSON() ([]byte, error) { return l.appendJSON(nil), nil }
+
+// appendJSON appends what encoding/json makes of the httpMessage of now.
+func (l *liveMessage) appendJSON(b []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b = append(b, '{')
+	b = appendTextMember(b, "method", l.method)
+	b = appendTextMember(b, "url", l.url)
+	b = appendTextMember(b, "host", l.host)
+	if l.status != 0 {
+		b = strconv.AppendInt(appendMember(b, "status"), int64(l.status), 10)
+	}
+	b = appendTextMember(b, "reason", l.reason)
+	b = appendTrue(b, "uncompressed", l.uncompressed)
+	b = appendTextMember(b, "proto", l.proto)
+	if len(l.header) > 0 {
+		b = l.header.appendJSON(appendMember(b, "header"))
+	}
+	if len(l.encoding) > 0 {
+		b = append(appendMember(b, "transferEncoding"), reflected(l.encoding)...)
+	}
+	body, chunks := l.capture.result()
+	if l.announced && l.length != body.Bytes {
+		b = strconv.AppendInt(appendMember(b, "contentLength"), l.length, 10)
+	}
+	if body.Data != nil || body.Bytes != 0 {
+		b = appendBody(appendMember(b, "body"), &body)
+	}
+	return append(l.appendRest(b, chunks), '}')
 }
 
-func (l *liveMessage) now() *httpMessage {
-	l.mu.Lock()
-	m := &httpMessage{
-		Method: l.method, URL: l.url, Host: l.host, Status: l.status, Reason: l.reason, Uncompressed: l.uncompressed, Proto: l.proto,
-		Header: l.header.header(), Encoding: l.encoding, Trailer: l.trailer, TLS: l.tls, Unread: l.unread, BodyError: l.bodyError,
+// appendRest appends what most messages have not. The message is locked.
+func (l *liveMessage) appendRest(b []byte, chunks []chunk) []byte {
+	if len(chunks) > 0 {
+		b = append(appendMember(b, "chunks"), reflected(chunks)...)
 	}
-	length, announced := l.length, l.announced
-	l.mu.Unlock()
-	m.Body, m.Chunks = l.capture.result()
-	if announced && length != m.Body.Bytes {
-		m.Length = &length
+	if len(l.trailer) > 0 {
+		b = append(appendMember(b, "trailer"), reflected(l.trailer)...)
 	}
-	return m
+	if l.tls != nil {
+		b = append(appendMember(b, "tls"), reflected(l.tls)...)
+	}
+	b = appendTrue(b, "unread", l.unread)
+	if l.bodyError != nil {
+		b = append(appendMember(b, "bodyError"), reflected(l.bodyError)...)
+	}
+	return b
 }
 
 // announce sets the length of the body that a message announced, -1 for none.

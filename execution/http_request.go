@@ -117,30 +117,53 @@ func isID(segment string) bool {
 // is, type and key of the request, and the body, where it is a document in its canonical form.
 type httpIdentity liveMessage
 
-// MarshalJSON implements json.Marshaler.
-func (i *httpIdentity) MarshalJSON() ([]byte, error) {
-	m := (*liveMessage)(i).now()
-	scheme, _, _ := strings.Cut(m.Header.Get("Authorization"), " ")
-	header := map[string]string{}
-	for _, name := range []string{"Content-Type", "Idempotency-Key", "X-Idempotency-Key"} {
-		if value := m.Header.Get(name); value != "" {
-			header[name] = value
-		}
+// appendJSON appends an object with its names in order.
+func (i *httpIdentity) appendJSON(b []byte) []byte {
+	m := (*liveMessage)(i)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	scheme, _, _ := strings.Cut(m.header.get("Authorization"), " ")
+	kind, body := m.header.get("Content-Type"), m.identicalBody()
+	if multipart, boundary := multipartOf(kind); boundary != "" {
+		kind = multipart // boundaries are drawn at random
+		body.Data = bytes.ReplaceAll(body.Data, []byte(boundary), []byte("boundary"))
+		body.Hash = record.Hash{}
 	}
-	kind, parameters, _ := mime.ParseMediaType(header["Content-Type"])
-	if boundary := parameters["boundary"]; strings.HasPrefix(kind, "multipart/") && boundary != "" {
-		header["Content-Type"] = kind // boundaries are drawn at random
-		m.Body.Data = bytes.ReplaceAll(m.Body.Data, []byte(boundary), []byte("boundary"))
-		m.Body.Hash = record.Hash{}
+	b = append(b, `{"body":`...)
+	b = appendCanonical(b, &body)
+	b = append(b, `,"header":{`...)
+	b = appendTextMember(b, "Content-Type", kind)
+	b = appendTextMember(b, "Idempotency-Key", m.header.get("Idempotency-Key"))
+	b = appendTextMember(b, "X-Idempotency-Key", m.header.get("X-Idempotency-Key"))
+	b = appendText(append(b, `},"host":`...), m.host)
+	b = appendText(append(b, `,"method":`...), m.method)
+	b = appendText(append(b, `,"scheme":`...), strings.ToLower(scheme)) // not under a name that is redacted
+	b = appendText(append(b, `,"url":`...), sortedQuery(m.url))
+	return append(b, '}')
+}
+
+func (l *liveMessage) identicalBody() record.Body {
+	body, _ := l.capture.result()
+	return body
+}
+
+// multipartOf returns the type of a multipart message without parameters, and its boundary.
+func multipartOf(contentType string) (kind, boundary string) {
+	if !strings.Contains(strings.ToLower(contentType), "multipart/") {
+		return "", ""
 	}
-	return marshal(map[string]any{
-		"method": m.Method, "url": sortedQuery(m.URL), "host": m.Host, "header": header, "body": canonicalBody(m.Body),
-		"scheme": strings.ToLower(scheme), // not under a name that is redacted
-	}), nil
+	kind, parameters, _ := mime.ParseMediaType(contentType)
+	if !strings.HasPrefix(kind, "multipart/") {
+		return "", ""
+	}
+	return kind, parameters["boundary"]
 }
 
 // sortedQuery returns a URL with its query in the order of names.
 func sortedQuery(address string) string {
+	if !strings.Contains(address, "?") {
+		return address
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.RawQuery == "" {
 		return address
@@ -153,15 +176,15 @@ func sortedQuery(address string) string {
 	return u.String()
 }
 
-// canonicalBody returns a body that is a JSON document as that document, which marshals with its keys in order.
-func canonicalBody(body record.Body) any {
+// appendCanonical appends a body that is a JSON document as that document, with its keys in order, and others as bodies.
+func appendCanonical(b []byte, body *record.Body) []byte {
 	if !body.Truncated && len(body.Data) > 0 && (body.Data[0] == '{' || body.Data[0] == '[') {
 		dec := json.NewDecoder(bytes.NewReader(body.Data))
 		dec.UseNumber()
 		var v any
 		if dec.Decode(&v) == nil && !dec.More() {
-			return v
+			return append(b, reflected(v)...)
 		}
 	}
-	return body
+	return appendBody(b, body)
 }

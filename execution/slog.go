@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -174,8 +175,11 @@ type logAttrs struct {
 	attrs  []slog.Attr
 }
 
-// MarshalJSON implements json.Marshaler.
-func (a *logAttrs) MarshalJSON() ([]byte, error) {
+// appendJSON appends the object.
+func (a *logAttrs) appendJSON(b []byte) []byte {
+	if out, ok := a.appendFlat(b); ok {
+		return out
+	}
 	root := make(map[string]any)
 	into := root
 	for _, scope := range a.scopes {
@@ -185,7 +189,42 @@ func (a *logAttrs) MarshalJSON() ([]byte, error) {
 		addAttrs(into, scope.attrs)
 	}
 	addAttrs(into, a.attrs)
-	return marshal(root), nil
+	return append(b, reflected(root)...)
+}
+
+// appendFlat appends an object of few attributes of simple types with different names, as most are.
+func (a *logAttrs) appendFlat(b []byte) ([]byte, bool) {
+	var room [8]slog.Attr
+	if len(a.scopes) > 0 || len(a.attrs) > len(room) {
+		return b, false
+	}
+	attrs := room[:copy(room[:], a.attrs)]
+	slices.SortFunc(attrs, func(x, y slog.Attr) int { return strings.Compare(x.Key, y.Key) })
+	out := append(b, '{')
+	for i, attr := range attrs {
+		if attr.Key == "" || i > 0 && attrs[i-1].Key == attr.Key {
+			return b, false
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(appendText(out, attr.Key), ':')
+		switch v := attr.Value; v.Kind() {
+		case slog.KindString:
+			out = appendText(out, v.String())
+		case slog.KindInt64:
+			out = strconv.AppendInt(out, v.Int64(), 10)
+		case slog.KindUint64:
+			out = strconv.AppendUint(out, v.Uint64(), 10)
+		case slog.KindBool:
+			out = strconv.AppendBool(out, v.Bool())
+		case slog.KindDuration:
+			out = appendText(out, v.Duration().String())
+		default:
+			return b, false
+		}
+	}
+	return append(out, '}'), true
 }
 
 func subgroup(of map[string]any, name string) map[string]any {

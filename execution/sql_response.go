@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +20,24 @@ type sqlRequest struct {
 	Args      []sqlArg `json:"args,omitempty"`
 	Isolation string   `json:"isolation,omitempty"` // of BEGIN, when it is not the default
 	ReadOnly  bool     `json:"readOnly,omitempty"`  // of BEGIN
+}
+
+// appendJSON appends what encoding/json makes of the struct.
+func (r *sqlRequest) appendJSON(b []byte) []byte {
+	b = appendText(append(b, `{"sql":`...), r.SQL)
+	for i := range r.Args {
+		if i == 0 {
+			b = append(appendMember(b, "args"), '[')
+		} else {
+			b = append(b, ',')
+		}
+		b = r.Args[i].appendJSON(b)
+	}
+	if len(r.Args) > 0 {
+		b = append(b, ']')
+	}
+	b = appendTextMember(b, "isolation", r.Isolation)
+	return append(appendTrue(b, "readOnly", r.ReadOnly), '}')
 }
 
 // sqlResponse is what came back from a statement. It is filled while rows are read, and safe for concurrent use.
@@ -110,10 +129,68 @@ type responseJSON struct {
 	CloseError        bool          `json:"closeError,omitempty"`
 }
 
-// MarshalJSON implements json.Marshaler.
-func (r *sqlResponse) MarshalJSON() ([]byte, error) {
+// appendJSON appends what encoding/json makes of the responseJSON of now. What most responses have is written straight away.
+func (r *sqlResponse) appendJSON(b []byte) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.sets) > 1 || r.closeError || r.result != nil && (r.result.rowsAffectedError != nil || len(r.sets) > 0) {
+		return append(b, reflected(r.whole())...)
+	}
+	b = append(b, '{')
+	if len(r.sets) == 1 {
+		b = r.sets[0].appendJSON(b)
+	}
+	if res := r.result; res != nil {
+		b = strconv.AppendInt(appendMember(b, "rowsAffected"), res.rowsAffected, 10)
+		if res.lastInsertIDError != nil {
+			b = append(appendMember(b, "lastInsertIdError"), reflected(fault.Of(res.lastInsertIDError))...)
+		} else {
+			b = strconv.AppendInt(appendMember(b, "lastInsertId"), res.lastInsertID, 10)
+		}
+	}
+	return append(b, '}')
+}
+
+// appendJSON appends the members of a result set.
+func (s *resultSet) appendJSON(b []byte) []byte {
+	b = append(appendMember(b, "columns"), '[')
+	for i := range s.columns {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = s.columns[i].appendJSON(b)
+	}
+	b = append(appendMember(append(b, ']'), "rows"), '[')
+	for i := range s.rows {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '[')
+		width := len(s.columns)
+		for j, v := range s.values[i*width : (i+1)*width] {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = appendValue(b, v)
+		}
+		b = append(b, ']')
+	}
+	b = appendTrue(append(b, ']'), "unread", s.unread)
+	return appendTrue(b, "truncated", s.truncated)
+}
+
+func (c *column) appendJSON(b []byte) []byte {
+	if c.Length != nil || c.Nullable != nil || c.Precision != nil {
+		return append(b, reflected(c)...)
+	}
+	b = appendText(append(b, `{"name":`...), c.Name)
+	b = appendTextMember(b, "type", c.Type)
+	b = appendTextMember(b, "go", c.Go)
+	return append(b, '}')
+}
+
+// whole returns the response as a whole, which is locked.
+func (r *sqlResponse) whole() responseJSON {
 	out := responseJSON{CloseError: r.closeError}
 	for i, s := range r.sets {
 		if i == 0 {
@@ -126,7 +203,7 @@ func (r *sqlResponse) MarshalJSON() ([]byte, error) {
 		out.RowsAffected, out.RowsAffectedError = outcome(res.rowsAffected, res.rowsAffectedError)
 		out.LastInsertID, out.LastInsertIDError = outcome(res.lastInsertID, res.lastInsertIDError)
 	}
-	return marshal(out), nil
+	return out
 }
 
 func outcome(n int64, err error) (*int64, *record.Error) {

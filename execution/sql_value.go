@@ -218,12 +218,12 @@ func newSQLRequest(query string, args []driver.NamedValue) *sqlRequest {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (a sqlArg) MarshalJSON() ([]byte, error) {
-	b := []byte("{")
-	if a.name != "" {
-		b = append(append(append(b, `"name":`...), marshal(a.name)...), ',')
-	}
-	b = append(append(append(b, `"type":`...), marshal(typeName(a.value))...), `,"value":`...)
+func (a sqlArg) MarshalJSON() ([]byte, error) { return a.appendJSON(nil), nil }
+
+func (a *sqlArg) appendJSON(b []byte) []byte {
+	b = appendTextMember(append(b, '{'), "name", a.name)
+	b = appendText(appendMember(b, "type"), typeName(a.value))
+	b = appendMember(b, "value")
 	switch v := a.value.(type) {
 	case []byte:
 		b = append(b, marshal(record.NewBody(v, len(v)))...)
@@ -231,12 +231,10 @@ func (a sqlArg) MarshalJSON() ([]byte, error) {
 		b = append(b, marshal(v.Format(time.RFC3339Nano))...)
 	case foreign:
 		b = append(b, v.Value...)
-	case uint64: // the type is named beside it
-		b = strconv.AppendUint(b, v, 10)
 	default:
 		b = appendValue(b, v)
 	}
-	return append(b, '}'), nil
+	return append(b, '}')
 }
 
 func typeName(v any) string {
@@ -249,6 +247,10 @@ func typeName(v any) string {
 		return "time"
 	case foreign:
 		return v.Type
+	case int64:
+		return "int64"
+	case string:
+		return "string"
 	}
 	return fmt.Sprintf("%T", v)
 }
