@@ -27,5 +27,9 @@ func Connect(config Config) (*Recorder, error) {
 	if control != nil {
 		return newProcess(config, control, d)
 	}
-	return newRecorder(config, d)
+	r, err := newRecorder(config, d)
+	if err == nil {
+		d.announce(r)
+	}
+	return r, err
 }

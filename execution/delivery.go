@@ -17,6 +17,9 @@ type delivery struct {
 	remote  *remote // nil when records stay in the folder
 	stop    context.CancelFunc
 	done    chan struct{} // closed when the uploader has ended
+
+	uploader *uploader // nil without a remote
+	presence *presence // nil without a remote, and in processes that replay or resume one record
 }
 
 // openDelivery opens the folder of the configuration, with what dead processes left in it, and begins to upload.
@@ -39,11 +42,12 @@ func openDelivery(config Config) (*delivery, error) {
 		return d, nil
 	}
 	d.remote = newRemote(config.URL, config.Token, config.Namespace)
+	d.uploader = newUploader(d.remote, j, config.Logger)
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	go func() {
 		defer close(d.done)
-		if err := newUploader(d.remote, j, config.Logger).run(ctx); err != nil && ctx.Err() == nil {
+		if err := d.uploader.run(ctx); err != nil && ctx.Err() == nil {
 			config.Logger.Error("records are not uploaded any more", "error", err)
 		}
 	}()
@@ -87,6 +91,7 @@ func (d *delivery) close(ctx context.Context) error {
 	}
 	d.stop()
 	<-d.done
+	d.presence.leave(ctx)
 	if d.remote != nil {
 		d.remote.close()
 	}

@@ -18,6 +18,11 @@
 // that are kept: those that failed, were slow, were sampled, or were asked for. Executions that [Config].Journal picks are
 // written as they go, each write before it is sent.
 //
+// # Presence
+//
+// A process that records to a server tells it so when it connects, every ten seconds or as the server asks, and when it closes: what
+// it is, and counters of what it kept and lost. The server has that in memory, bounded, and forgets who is silent; flux ps lists it.
+//
 // # Modes
 //
 // An execution is recorded, replayed or resumed. [Start] is the one place where they differ: it says whether the operation is

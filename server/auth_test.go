@@ -72,6 +72,8 @@ func TestEachProcedureNeedsItsRight(t *testing.T) {
 		fluxv1connect.ExecutionServiceAnswerCommandProcedure:         all,
 		fluxv1connect.ExecutionServiceCommandInstanceProcedure:       all,
 		fluxv1connect.ExecutionServiceListInstancesProcedure:         reader | all,
+		fluxv1connect.ExecutionServiceReportProcessProcedure:         writer | all,
+		fluxv1connect.ExecutionServiceListProcessesProcedure:         reader | all,
 	} {
 		for token, bit := range map[string]int{readToken: reader, writeToken: writer, adminToken: admin, allToken: all} {
 			status, answer := post(t, s, procedure, `{}`, "Authorization", "Bearer "+token)

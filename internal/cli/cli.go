@@ -101,7 +101,7 @@ func newRoot(p *program) *cobra.Command {
 	add("state", aggregatesCommand(p), kvCommand(p), schedulesCommand(p))
 	add("executions", goCommand(p), logsCommand(p), whyCommand(p), traceCommand(p), replayCommand(p), resumeCommand(p), execCommand(p),
 		incidentCommand(p), bugCommand(p), issuesCommand(p), exportCommand(p), importCommand(p), pinCommand(p), unpinCommand(p),
-		executionsCommand(p), redactCommand(p))
+		executionsCommand(p), psCommand(p), redactCommand(p))
 	add("store", checkCommand(p), backupCommand(p), restoreCommand(p))
 	add("program", completionCommand(p, root), configCommand(p), versionCommand(p))
 	root.SetHelpCommandGroupID("program")

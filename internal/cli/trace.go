@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -127,18 +128,21 @@ func titleOf(x *record.Execution) string {
 
 // codeOf names the program: "payments 1.8.2 (a1b2c3d)".
 func codeOf(x *record.Execution) string {
-	text := x.Service
-	if x.Code.Version != "" && x.Code.Version != "(devel)" {
-		text += " " + x.Code.Version
+	return strings.TrimSpace(x.Service + " " + versionText(x.Code.Version, x.Code.Commit, x.Code.Dirty))
+}
+
+// versionText names a version of a program, with a plus when it had changes beyond the commit: "1.8.2 (a1b2c3d+)".
+func versionText(version, commit string, dirty bool) string {
+	if version == "(devel)" {
+		version = ""
 	}
-	if x.Code.Commit != "" {
-		dirty := ""
-		if x.Code.Dirty {
-			dirty = "+"
-		}
-		text += fmt.Sprintf(" (%.7s%s)", x.Code.Commit, dirty)
+	switch {
+	case commit != "" && dirty:
+		version += fmt.Sprintf(" (%.7s+)", commit)
+	case commit != "":
+		version += fmt.Sprintf(" (%.7s)", commit)
 	}
-	return text
+	return strings.TrimSpace(version)
 }
 
 // status shows the status of an execution in its colour.

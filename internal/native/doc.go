@@ -9,4 +9,9 @@
 //
 // The gate runs before anything of the body is read. It knows each procedure from one table, [procedures]. Errors become
 // codes of the wire in one place, errors.go.
+//
+// # What is in memory alone
+//
+// Processes of services connect to be told what to resume (execution_attend.go), and tell that they record (execution_process.go).
+// Both are facts about now: they are bounded, expire, are gone after a restart, and come again from the processes within seconds.
 package native

@@ -72,6 +72,8 @@ var procedures = map[string]procedure{
 	fluxv1connect.ExecutionServiceAnswerCommandProcedure:         {needs: auth.Read | auth.Write},
 	fluxv1connect.ExecutionServiceCommandInstanceProcedure:       {needs: auth.Read | auth.Write},
 	fluxv1connect.ExecutionServiceListInstancesProcedure:         {needs: auth.Read},
+	fluxv1connect.ExecutionServiceReportProcessProcedure:         {needs: auth.Write},
+	fluxv1connect.ExecutionServiceListProcessesProcedure:         {needs: auth.Read},
 
 	fluxv1connect.AdminServiceInfoProcedure:   {needs: auth.Admin, everywhere: true},
 	fluxv1connect.AdminServiceBackupProcedure: {needs: auth.Admin, everywhere: true},

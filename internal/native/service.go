@@ -51,6 +51,7 @@ type Service struct {
 	tokens          *auth.Tokens
 	maxMessageBytes int
 	attendance      *attendance
+	processes       *processes
 	backupDir       string
 	backingUp       sync.Mutex
 	version         string
@@ -74,6 +75,7 @@ func New(o Options) *Service {
 		tokens:          o.Tokens,
 		maxMessageBytes: o.MaxMessageBytes,
 		attendance:      newAttendance(),
+		processes:       newProcesses(),
 		backupDir:       o.BackupDir,
 		version:         o.Version,
 		started:         o.Clock(),

@@ -3385,6 +3385,490 @@ func (x *ListInstancesResponse) GetInstances() []*Instance {
 	return nil
 }
 
+// Process is a process that records executions. Its texts have at most 256 bytes.
+type Process struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among all processes.
+	Instance string `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
+	Service  string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// Version and commit of the program, and whether it had changes beyond that.
+	Version     string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Commit      string `protobuf:"bytes,4,opt,name=commit,proto3" json:"commit,omitempty"`
+	Dirty       bool   `protobuf:"varint,5,opt,name=dirty,proto3" json:"dirty,omitempty"`
+	Environment string `protobuf:"bytes,6,opt,name=environment,proto3" json:"environment,omitempty"`
+	Host        string `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`
+	Pid         int64  `protobuf:"varint,8,opt,name=pid,proto3" json:"pid,omitempty"`
+	// When it began to record, by its own clock, in milliseconds since the Unix epoch.
+	Started int64 `protobuf:"varint,9,opt,name=started,proto3" json:"started,omitempty"`
+	// When it told of itself last, by the clock of the server, in milliseconds since the Unix epoch. The server sets it.
+	Seen int64 `protobuf:"varint,10,opt,name=seen,proto3" json:"seen,omitempty"`
+	// It should have told of itself since: it was killed, or cannot reach the server. The server sets it.
+	Silent bool `protobuf:"varint,11,opt,name=silent,proto3" json:"silent,omitempty"`
+	// Executions can be resumed in it. The server sets it.
+	Attends       bool             `protobuf:"varint,12,opt,name=attends,proto3" json:"attends,omitempty"`
+	Counters      *ProcessCounters `protobuf:"bytes,13,opt,name=counters,proto3" json:"counters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Process) Reset() {
+	*x = Process{}
+	mi := &file_flux_v1_execution_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Process) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Process) ProtoMessage() {}
+
+func (x *Process) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Process.ProtoReflect.Descriptor instead.
+func (*Process) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Process) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Process) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Process) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Process) GetCommit() string {
+	if x != nil {
+		return x.Commit
+	}
+	return ""
+}
+
+func (x *Process) GetDirty() bool {
+	if x != nil {
+		return x.Dirty
+	}
+	return false
+}
+
+func (x *Process) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
+}
+
+func (x *Process) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *Process) GetPid() int64 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *Process) GetStarted() int64 {
+	if x != nil {
+		return x.Started
+	}
+	return 0
+}
+
+func (x *Process) GetSeen() int64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
+func (x *Process) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *Process) GetAttends() bool {
+	if x != nil {
+		return x.Attends
+	}
+	return false
+}
+
+func (x *Process) GetCounters() *ProcessCounters {
+	if x != nil {
+		return x.Counters
+	}
+	return nil
+}
+
+// ProcessCounters count what became of executions since the process started.
+type ProcessCounters struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Begun, and of these kept, whatever became of them.
+	Executions int64 `protobuf:"varint,1,opt,name=executions,proto3" json:"executions,omitempty"`
+	Kept       int64 `protobuf:"varint,2,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Those that the server has, also from processes before with the same folder.
+	Stored int64 `protobuf:"varint,3,opt,name=stored,proto3" json:"stored,omitempty"`
+	// Those that wait for the server, and their bytes.
+	Waiting      int64 `protobuf:"varint,4,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	WaitingBytes int64 `protobuf:"varint,5,opt,name=waiting_bytes,json=waitingBytes,proto3" json:"waiting_bytes,omitempty"`
+	// Lost on the way to the folder: the queue was full, or it could not be encoded or written.
+	LostBefore int64 `protobuf:"varint,6,opt,name=lost_before,json=lostBefore,proto3" json:"lost_before,omitempty"`
+	// Lost because too many waited in the folder, or in memory while the disk was bad, or because the disk gave back something else.
+	LostFull    int64 `protobuf:"varint,7,opt,name=lost_full,json=lostFull,proto3" json:"lost_full,omitempty"`
+	LostMemory  int64 `protobuf:"varint,8,opt,name=lost_memory,json=lostMemory,proto3" json:"lost_memory,omitempty"`
+	LostDamaged int64 `protobuf:"varint,9,opt,name=lost_damaged,json=lostDamaged,proto3" json:"lost_damaged,omitempty"`
+	// Refused by the server.
+	Refused int64 `protobuf:"varint,10,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Writes to the folder that failed.
+	DiskErrors int64 `protobuf:"varint,11,opt,name=disk_errors,json=diskErrors,proto3" json:"disk_errors,omitempty"`
+	// Operations that belong to no execution.
+	Outside       int64 `protobuf:"varint,12,opt,name=outside,proto3" json:"outside,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessCounters) Reset() {
+	*x = ProcessCounters{}
+	mi := &file_flux_v1_execution_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessCounters) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessCounters) ProtoMessage() {}
+
+func (x *ProcessCounters) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessCounters.ProtoReflect.Descriptor instead.
+func (*ProcessCounters) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ProcessCounters) GetExecutions() int64 {
+	if x != nil {
+		return x.Executions
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetKept() int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetStored() int64 {
+	if x != nil {
+		return x.Stored
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetWaitingBytes() int64 {
+	if x != nil {
+		return x.WaitingBytes
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetLostBefore() int64 {
+	if x != nil {
+		return x.LostBefore
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetLostFull() int64 {
+	if x != nil {
+		return x.LostFull
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetLostMemory() int64 {
+	if x != nil {
+		return x.LostMemory
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetLostDamaged() int64 {
+	if x != nil {
+		return x.LostDamaged
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetRefused() int64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetDiskErrors() int64 {
+	if x != nil {
+		return x.DiskErrors
+	}
+	return 0
+}
+
+func (x *ProcessCounters) GetOutside() int64 {
+	if x != nil {
+		return x.Outside
+	}
+	return 0
+}
+
+type ReportProcessRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Process *Process               `protobuf:"bytes,1,opt,name=process,proto3" json:"process,omitempty"`
+	// It records no more: forget it.
+	Leaving       bool `protobuf:"varint,2,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportProcessRequest) Reset() {
+	*x = ReportProcessRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportProcessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportProcessRequest) ProtoMessage() {}
+
+func (x *ReportProcessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportProcessRequest.ProtoReflect.Descriptor instead.
+func (*ReportProcessRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ReportProcessRequest) GetProcess() *Process {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+func (x *ReportProcessRequest) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
+type ReportProcessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// After how many milliseconds it should tell again.
+	AgainMs       int64 `protobuf:"varint,1,opt,name=again_ms,json=againMs,proto3" json:"again_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportProcessResponse) Reset() {
+	*x = ReportProcessResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportProcessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportProcessResponse) ProtoMessage() {}
+
+func (x *ReportProcessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportProcessResponse.ProtoReflect.Descriptor instead.
+func (*ReportProcessResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ReportProcessResponse) GetAgainMs() int64 {
+	if x != nil {
+		return x.AgainMs
+	}
+	return 0
+}
+
+type ListProcessesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Defaults to all.
+	Service       string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProcessesRequest) Reset() {
+	*x = ListProcessesRequest{}
+	mi := &file_flux_v1_execution_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProcessesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProcessesRequest) ProtoMessage() {}
+
+func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
+func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ListProcessesRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+type ListProcessesResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Processes []*Process             `protobuf:"bytes,1,rep,name=processes,proto3" json:"processes,omitempty"`
+	// Milliseconds since the Unix epoch, by the clock of the server.
+	Now           int64 `protobuf:"varint,2,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProcessesResponse) Reset() {
+	*x = ListProcessesResponse{}
+	mi := &file_flux_v1_execution_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProcessesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProcessesResponse) ProtoMessage() {}
+
+func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flux_v1_execution_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
+func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
+	return file_flux_v1_execution_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ListProcessesResponse) GetProcesses() []*Process {
+	if x != nil {
+		return x.Processes
+	}
+	return nil
+}
+
+func (x *ListProcessesResponse) GetNow() int64 {
+	if x != nil {
+		return x.Now
+	}
+	return 0
+}
+
 var File_flux_v1_execution_proto protoreflect.FileDescriptor
 
 const file_flux_v1_execution_proto_rawDesc = "" +
@@ -3647,7 +4131,51 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\x14ListInstancesRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\"H\n" +
 	"\x15ListInstancesResponse\x12/\n" +
-	"\tinstances\x18\x01 \x03(\v2\x11.flux.v1.InstanceR\tinstances2\x98\f\n" +
+	"\tinstances\x18\x01 \x03(\v2\x11.flux.v1.InstanceR\tinstances\"\xe5\x02\n" +
+	"\aProcess\x12\x1a\n" +
+	"\binstance\x18\x01 \x01(\tR\binstance\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x16\n" +
+	"\x06commit\x18\x04 \x01(\tR\x06commit\x12\x14\n" +
+	"\x05dirty\x18\x05 \x01(\bR\x05dirty\x12 \n" +
+	"\venvironment\x18\x06 \x01(\tR\venvironment\x12\x12\n" +
+	"\x04host\x18\a \x01(\tR\x04host\x12\x10\n" +
+	"\x03pid\x18\b \x01(\x03R\x03pid\x12\x18\n" +
+	"\astarted\x18\t \x01(\x03R\astarted\x12\x12\n" +
+	"\x04seen\x18\n" +
+	" \x01(\x03R\x04seen\x12\x16\n" +
+	"\x06silent\x18\v \x01(\bR\x06silent\x12\x18\n" +
+	"\aattends\x18\f \x01(\bR\aattends\x124\n" +
+	"\bcounters\x18\r \x01(\v2\x18.flux.v1.ProcessCountersR\bcounters\"\xf3\x02\n" +
+	"\x0fProcessCounters\x12\x1e\n" +
+	"\n" +
+	"executions\x18\x01 \x01(\x03R\n" +
+	"executions\x12\x12\n" +
+	"\x04kept\x18\x02 \x01(\x03R\x04kept\x12\x16\n" +
+	"\x06stored\x18\x03 \x01(\x03R\x06stored\x12\x18\n" +
+	"\awaiting\x18\x04 \x01(\x03R\awaiting\x12#\n" +
+	"\rwaiting_bytes\x18\x05 \x01(\x03R\fwaitingBytes\x12\x1f\n" +
+	"\vlost_before\x18\x06 \x01(\x03R\n" +
+	"lostBefore\x12\x1b\n" +
+	"\tlost_full\x18\a \x01(\x03R\blostFull\x12\x1f\n" +
+	"\vlost_memory\x18\b \x01(\x03R\n" +
+	"lostMemory\x12!\n" +
+	"\flost_damaged\x18\t \x01(\x03R\vlostDamaged\x12\x18\n" +
+	"\arefused\x18\n" +
+	" \x01(\x03R\arefused\x12\x1f\n" +
+	"\vdisk_errors\x18\v \x01(\x03R\n" +
+	"diskErrors\x12\x18\n" +
+	"\aoutside\x18\f \x01(\x03R\aoutside\"\\\n" +
+	"\x14ReportProcessRequest\x12*\n" +
+	"\aprocess\x18\x01 \x01(\v2\x10.flux.v1.ProcessR\aprocess\x12\x18\n" +
+	"\aleaving\x18\x02 \x01(\bR\aleaving\"2\n" +
+	"\x15ReportProcessResponse\x12\x19\n" +
+	"\bagain_ms\x18\x01 \x01(\x03R\aagainMs\"0\n" +
+	"\x14ListProcessesRequest\x12\x18\n" +
+	"\aservice\x18\x01 \x01(\tR\aservice\"Y\n" +
+	"\x15ListProcessesResponse\x12.\n" +
+	"\tprocesses\x18\x01 \x03(\v2\x10.flux.v1.ProcessR\tprocesses\x12\x10\n" +
+	"\x03now\x18\x02 \x01(\x03R\x03now2\xb8\r\n" +
 	"\x10ExecutionService\x12W\n" +
 	"\x10RecordExecutions\x12 .flux.v1.RecordExecutionsRequest\x1a!.flux.v1.RecordExecutionsResponse\x12K\n" +
 	"\fGetExecution\x12\x1c.flux.v1.GetExecutionRequest\x1a\x1d.flux.v1.GetExecutionResponse\x12Q\n" +
@@ -3669,7 +4197,9 @@ const file_flux_v1_execution_proto_rawDesc = "" +
 	"\x06Attend\x12\x16.flux.v1.AttendRequest\x1a\x17.flux.v1.AttendResponse0\x01\x12N\n" +
 	"\rAnswerCommand\x12\x1d.flux.v1.AnswerCommandRequest\x1a\x1e.flux.v1.AnswerCommandResponse\x12T\n" +
 	"\x0fCommandInstance\x12\x1f.flux.v1.CommandInstanceRequest\x1a .flux.v1.CommandInstanceResponse\x12N\n" +
-	"\rListInstances\x12\x1d.flux.v1.ListInstancesRequest\x1a\x1e.flux.v1.ListInstancesResponseB,Z*github.com/flux-go/flux/api/flux/v1;fluxv1b\x06proto3"
+	"\rListInstances\x12\x1d.flux.v1.ListInstancesRequest\x1a\x1e.flux.v1.ListInstancesResponse\x12N\n" +
+	"\rReportProcess\x12\x1d.flux.v1.ReportProcessRequest\x1a\x1e.flux.v1.ReportProcessResponse\x12N\n" +
+	"\rListProcesses\x12\x1d.flux.v1.ListProcessesRequest\x1a\x1e.flux.v1.ListProcessesResponseB,Z*github.com/flux-go/flux/api/flux/v1;fluxv1b\x06proto3"
 
 var (
 	file_flux_v1_execution_proto_rawDescOnce sync.Once
@@ -3683,7 +4213,7 @@ func file_flux_v1_execution_proto_rawDescGZIP() []byte {
 	return file_flux_v1_execution_proto_rawDescData
 }
 
-var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_flux_v1_execution_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_flux_v1_execution_proto_goTypes = []any{
 	(*RecordExecutionsRequest)(nil),       // 0: flux.v1.RecordExecutionsRequest
 	(*RecordExecutionsResponse)(nil),      // 1: flux.v1.RecordExecutionsResponse
@@ -3735,6 +4265,12 @@ var file_flux_v1_execution_proto_goTypes = []any{
 	(*CommandInstanceResponse)(nil),       // 47: flux.v1.CommandInstanceResponse
 	(*ListInstancesRequest)(nil),          // 48: flux.v1.ListInstancesRequest
 	(*ListInstancesResponse)(nil),         // 49: flux.v1.ListInstancesResponse
+	(*Process)(nil),                       // 50: flux.v1.Process
+	(*ProcessCounters)(nil),               // 51: flux.v1.ProcessCounters
+	(*ReportProcessRequest)(nil),          // 52: flux.v1.ReportProcessRequest
+	(*ReportProcessResponse)(nil),         // 53: flux.v1.ReportProcessResponse
+	(*ListProcessesRequest)(nil),          // 54: flux.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),         // 55: flux.v1.ListProcessesResponse
 }
 var file_flux_v1_execution_proto_depIdxs = []int32{
 	33, // 0: flux.v1.RecordExecutionsRequest.fence:type_name -> flux.v1.LeaseFence
@@ -3767,49 +4303,56 @@ var file_flux_v1_execution_proto_depIdxs = []int32{
 	40, // 27: flux.v1.CommandInstanceResponse.instance:type_name -> flux.v1.Instance
 	44, // 28: flux.v1.CommandInstanceResponse.answer:type_name -> flux.v1.AnswerCommandRequest
 	40, // 29: flux.v1.ListInstancesResponse.instances:type_name -> flux.v1.Instance
-	0,  // 30: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
-	5,  // 31: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
-	12, // 32: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
-	7,  // 33: flux.v1.ExecutionService.GetExecutionTree:input_type -> flux.v1.GetExecutionTreeRequest
-	14, // 34: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
-	16, // 35: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
-	18, // 36: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
-	21, // 37: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
-	23, // 38: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
-	25, // 39: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
-	28, // 40: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
-	30, // 41: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
-	34, // 42: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
-	36, // 43: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
-	38, // 44: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
-	41, // 45: flux.v1.ExecutionService.Attend:input_type -> flux.v1.AttendRequest
-	44, // 46: flux.v1.ExecutionService.AnswerCommand:input_type -> flux.v1.AnswerCommandRequest
-	46, // 47: flux.v1.ExecutionService.CommandInstance:input_type -> flux.v1.CommandInstanceRequest
-	48, // 48: flux.v1.ExecutionService.ListInstances:input_type -> flux.v1.ListInstancesRequest
-	1,  // 49: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
-	6,  // 50: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
-	13, // 51: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
-	8,  // 52: flux.v1.ExecutionService.GetExecutionTree:output_type -> flux.v1.GetExecutionTreeResponse
-	15, // 53: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
-	17, // 54: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
-	19, // 55: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
-	22, // 56: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
-	24, // 57: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
-	26, // 58: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
-	29, // 59: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
-	31, // 60: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
-	35, // 61: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
-	37, // 62: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
-	39, // 63: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
-	42, // 64: flux.v1.ExecutionService.Attend:output_type -> flux.v1.AttendResponse
-	45, // 65: flux.v1.ExecutionService.AnswerCommand:output_type -> flux.v1.AnswerCommandResponse
-	47, // 66: flux.v1.ExecutionService.CommandInstance:output_type -> flux.v1.CommandInstanceResponse
-	49, // 67: flux.v1.ExecutionService.ListInstances:output_type -> flux.v1.ListInstancesResponse
-	49, // [49:68] is the sub-list for method output_type
-	30, // [30:49] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	51, // 30: flux.v1.Process.counters:type_name -> flux.v1.ProcessCounters
+	50, // 31: flux.v1.ReportProcessRequest.process:type_name -> flux.v1.Process
+	50, // 32: flux.v1.ListProcessesResponse.processes:type_name -> flux.v1.Process
+	0,  // 33: flux.v1.ExecutionService.RecordExecutions:input_type -> flux.v1.RecordExecutionsRequest
+	5,  // 34: flux.v1.ExecutionService.GetExecution:input_type -> flux.v1.GetExecutionRequest
+	12, // 35: flux.v1.ExecutionService.ListExecutions:input_type -> flux.v1.ListExecutionsRequest
+	7,  // 36: flux.v1.ExecutionService.GetExecutionTree:input_type -> flux.v1.GetExecutionTreeRequest
+	14, // 37: flux.v1.ExecutionService.TailExecutions:input_type -> flux.v1.TailExecutionsRequest
+	16, // 38: flux.v1.ExecutionService.DeleteExecutions:input_type -> flux.v1.DeleteExecutionsRequest
+	18, // 39: flux.v1.ExecutionService.PinExecution:input_type -> flux.v1.PinExecutionRequest
+	21, // 40: flux.v1.ExecutionService.ListIssues:input_type -> flux.v1.ListIssuesRequest
+	23, // 41: flux.v1.ExecutionService.GetIssue:input_type -> flux.v1.GetIssueRequest
+	25, // 42: flux.v1.ExecutionService.ResolveIssue:input_type -> flux.v1.ResolveIssueRequest
+	28, // 43: flux.v1.ExecutionService.GetExecutionRetention:input_type -> flux.v1.GetExecutionRetentionRequest
+	30, // 44: flux.v1.ExecutionService.SetExecutionRetention:input_type -> flux.v1.SetExecutionRetentionRequest
+	34, // 45: flux.v1.ExecutionService.AcquireLease:input_type -> flux.v1.AcquireLeaseRequest
+	36, // 46: flux.v1.ExecutionService.RenewLease:input_type -> flux.v1.RenewLeaseRequest
+	38, // 47: flux.v1.ExecutionService.ReleaseLease:input_type -> flux.v1.ReleaseLeaseRequest
+	41, // 48: flux.v1.ExecutionService.Attend:input_type -> flux.v1.AttendRequest
+	44, // 49: flux.v1.ExecutionService.AnswerCommand:input_type -> flux.v1.AnswerCommandRequest
+	46, // 50: flux.v1.ExecutionService.CommandInstance:input_type -> flux.v1.CommandInstanceRequest
+	48, // 51: flux.v1.ExecutionService.ListInstances:input_type -> flux.v1.ListInstancesRequest
+	52, // 52: flux.v1.ExecutionService.ReportProcess:input_type -> flux.v1.ReportProcessRequest
+	54, // 53: flux.v1.ExecutionService.ListProcesses:input_type -> flux.v1.ListProcessesRequest
+	1,  // 54: flux.v1.ExecutionService.RecordExecutions:output_type -> flux.v1.RecordExecutionsResponse
+	6,  // 55: flux.v1.ExecutionService.GetExecution:output_type -> flux.v1.GetExecutionResponse
+	13, // 56: flux.v1.ExecutionService.ListExecutions:output_type -> flux.v1.ListExecutionsResponse
+	8,  // 57: flux.v1.ExecutionService.GetExecutionTree:output_type -> flux.v1.GetExecutionTreeResponse
+	15, // 58: flux.v1.ExecutionService.TailExecutions:output_type -> flux.v1.TailExecutionsResponse
+	17, // 59: flux.v1.ExecutionService.DeleteExecutions:output_type -> flux.v1.DeleteExecutionsResponse
+	19, // 60: flux.v1.ExecutionService.PinExecution:output_type -> flux.v1.PinExecutionResponse
+	22, // 61: flux.v1.ExecutionService.ListIssues:output_type -> flux.v1.ListIssuesResponse
+	24, // 62: flux.v1.ExecutionService.GetIssue:output_type -> flux.v1.GetIssueResponse
+	26, // 63: flux.v1.ExecutionService.ResolveIssue:output_type -> flux.v1.ResolveIssueResponse
+	29, // 64: flux.v1.ExecutionService.GetExecutionRetention:output_type -> flux.v1.GetExecutionRetentionResponse
+	31, // 65: flux.v1.ExecutionService.SetExecutionRetention:output_type -> flux.v1.SetExecutionRetentionResponse
+	35, // 66: flux.v1.ExecutionService.AcquireLease:output_type -> flux.v1.AcquireLeaseResponse
+	37, // 67: flux.v1.ExecutionService.RenewLease:output_type -> flux.v1.RenewLeaseResponse
+	39, // 68: flux.v1.ExecutionService.ReleaseLease:output_type -> flux.v1.ReleaseLeaseResponse
+	42, // 69: flux.v1.ExecutionService.Attend:output_type -> flux.v1.AttendResponse
+	45, // 70: flux.v1.ExecutionService.AnswerCommand:output_type -> flux.v1.AnswerCommandResponse
+	47, // 71: flux.v1.ExecutionService.CommandInstance:output_type -> flux.v1.CommandInstanceResponse
+	49, // 72: flux.v1.ExecutionService.ListInstances:output_type -> flux.v1.ListInstancesResponse
+	53, // 73: flux.v1.ExecutionService.ReportProcess:output_type -> flux.v1.ReportProcessResponse
+	55, // 74: flux.v1.ExecutionService.ListProcesses:output_type -> flux.v1.ListProcessesResponse
+	54, // [54:75] is the sub-list for method output_type
+	33, // [33:54] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_flux_v1_execution_proto_init() }
@@ -3824,7 +4367,7 @@ func file_flux_v1_execution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flux_v1_execution_proto_rawDesc), len(file_flux_v1_execution_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   50,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

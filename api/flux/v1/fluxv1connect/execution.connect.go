@@ -89,6 +89,12 @@ const (
 	// ExecutionServiceListInstancesProcedure is the fully-qualified name of the ExecutionService's
 	// ListInstances RPC.
 	ExecutionServiceListInstancesProcedure = "/flux.v1.ExecutionService/ListInstances"
+	// ExecutionServiceReportProcessProcedure is the fully-qualified name of the ExecutionService's
+	// ReportProcess RPC.
+	ExecutionServiceReportProcessProcedure = "/flux.v1.ExecutionService/ReportProcess"
+	// ExecutionServiceListProcessesProcedure is the fully-qualified name of the ExecutionService's
+	// ListProcesses RPC.
+	ExecutionServiceListProcessesProcedure = "/flux.v1.ExecutionService/ListProcesses"
 )
 
 // ExecutionServiceClient is a client for the flux.v1.ExecutionService service.
@@ -134,6 +140,11 @@ type ExecutionServiceClient interface {
 	CommandInstance(context.Context, *connect.Request[v1.CommandInstanceRequest]) (*connect.Response[v1.CommandInstanceResponse], error)
 	// ListInstances returns the processes that attend.
 	ListInstances(context.Context, *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error)
+	// ReportProcess tells that a process records, and how it goes. It is forgotten an hour after it told so last, and when the
+	// server stops.
+	ReportProcess(context.Context, *connect.Request[v1.ReportProcessRequest]) (*connect.Response[v1.ReportProcessResponse], error)
+	// ListProcesses returns the processes that record, in the order of their services, hosts and starts.
+	ListProcesses(context.Context, *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error)
 }
 
 // NewExecutionServiceClient constructs a client for the flux.v1.ExecutionService service. By
@@ -261,6 +272,18 @@ func NewExecutionServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(executionServiceMethods.ByName("ListInstances")),
 			connect.WithClientOptions(opts...),
 		),
+		reportProcess: connect.NewClient[v1.ReportProcessRequest, v1.ReportProcessResponse](
+			httpClient,
+			baseURL+ExecutionServiceReportProcessProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("ReportProcess")),
+			connect.WithClientOptions(opts...),
+		),
+		listProcesses: connect.NewClient[v1.ListProcessesRequest, v1.ListProcessesResponse](
+			httpClient,
+			baseURL+ExecutionServiceListProcessesProcedure,
+			connect.WithSchema(executionServiceMethods.ByName("ListProcesses")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -285,6 +308,8 @@ type executionServiceClient struct {
 	answerCommand         *connect.Client[v1.AnswerCommandRequest, v1.AnswerCommandResponse]
 	commandInstance       *connect.Client[v1.CommandInstanceRequest, v1.CommandInstanceResponse]
 	listInstances         *connect.Client[v1.ListInstancesRequest, v1.ListInstancesResponse]
+	reportProcess         *connect.Client[v1.ReportProcessRequest, v1.ReportProcessResponse]
+	listProcesses         *connect.Client[v1.ListProcessesRequest, v1.ListProcessesResponse]
 }
 
 // RecordExecutions calls flux.v1.ExecutionService.RecordExecutions.
@@ -382,6 +407,16 @@ func (c *executionServiceClient) ListInstances(ctx context.Context, req *connect
 	return c.listInstances.CallUnary(ctx, req)
 }
 
+// ReportProcess calls flux.v1.ExecutionService.ReportProcess.
+func (c *executionServiceClient) ReportProcess(ctx context.Context, req *connect.Request[v1.ReportProcessRequest]) (*connect.Response[v1.ReportProcessResponse], error) {
+	return c.reportProcess.CallUnary(ctx, req)
+}
+
+// ListProcesses calls flux.v1.ExecutionService.ListProcesses.
+func (c *executionServiceClient) ListProcesses(ctx context.Context, req *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error) {
+	return c.listProcesses.CallUnary(ctx, req)
+}
+
 // ExecutionServiceHandler is an implementation of the flux.v1.ExecutionService service.
 type ExecutionServiceHandler interface {
 	// RecordExecutions stores records. It is safe to repeat: an execution that ended is never changed, one that still ran when
@@ -425,6 +460,11 @@ type ExecutionServiceHandler interface {
 	CommandInstance(context.Context, *connect.Request[v1.CommandInstanceRequest]) (*connect.Response[v1.CommandInstanceResponse], error)
 	// ListInstances returns the processes that attend.
 	ListInstances(context.Context, *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error)
+	// ReportProcess tells that a process records, and how it goes. It is forgotten an hour after it told so last, and when the
+	// server stops.
+	ReportProcess(context.Context, *connect.Request[v1.ReportProcessRequest]) (*connect.Response[v1.ReportProcessResponse], error)
+	// ListProcesses returns the processes that record, in the order of their services, hosts and starts.
+	ListProcesses(context.Context, *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error)
 }
 
 // NewExecutionServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -548,6 +588,18 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 		connect.WithSchema(executionServiceMethods.ByName("ListInstances")),
 		connect.WithHandlerOptions(opts...),
 	)
+	executionServiceReportProcessHandler := connect.NewUnaryHandler(
+		ExecutionServiceReportProcessProcedure,
+		svc.ReportProcess,
+		connect.WithSchema(executionServiceMethods.ByName("ReportProcess")),
+		connect.WithHandlerOptions(opts...),
+	)
+	executionServiceListProcessesHandler := connect.NewUnaryHandler(
+		ExecutionServiceListProcessesProcedure,
+		svc.ListProcesses,
+		connect.WithSchema(executionServiceMethods.ByName("ListProcesses")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/flux.v1.ExecutionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ExecutionServiceRecordExecutionsProcedure:
@@ -588,6 +640,10 @@ func NewExecutionServiceHandler(svc ExecutionServiceHandler, opts ...connect.Han
 			executionServiceCommandInstanceHandler.ServeHTTP(w, r)
 		case ExecutionServiceListInstancesProcedure:
 			executionServiceListInstancesHandler.ServeHTTP(w, r)
+		case ExecutionServiceReportProcessProcedure:
+			executionServiceReportProcessHandler.ServeHTTP(w, r)
+		case ExecutionServiceListProcessesProcedure:
+			executionServiceListProcessesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -671,4 +727,12 @@ func (UnimplementedExecutionServiceHandler) CommandInstance(context.Context, *co
 
 func (UnimplementedExecutionServiceHandler) ListInstances(context.Context, *connect.Request[v1.ListInstancesRequest]) (*connect.Response[v1.ListInstancesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.ListInstances is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) ReportProcess(context.Context, *connect.Request[v1.ReportProcessRequest]) (*connect.Response[v1.ReportProcessResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.ReportProcess is not implemented"))
+}
+
+func (UnimplementedExecutionServiceHandler) ListProcesses(context.Context, *connect.Request[v1.ListProcessesRequest]) (*connect.Response[v1.ListProcessesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("flux.v1.ExecutionService.ListProcesses is not implemented"))
 }
