@@ -39,8 +39,9 @@ func execCommand(p *program) *cobra.Command {
 		Use:   "exec [flags] -- COMMAND [ARG…]",
 		Short: "Run a command once, as a recorded execution",
 		Long: "Run a command and record how it went: its arguments, its output and how it ended. What a program records that uses package " +
-			"execution, or is built by flux go, belongs to it. Input, output and exit code are those of the command; a last line on stderr says " +
-			"under which id it is recorded. FLUX_URL, FLUX_NAMESPACE and FLUX_TOKEN are set for the command.\n\n" +
+			"execution, or is built by flux go, belongs to it. Input, output and exit code are those of the command, and SIGINT, SIGTERM and SIGHUP " +
+			"go on to it; a last line on stderr says under which id it is recorded. FLUX_URL, FLUX_NAMESPACE and FLUX_TOKEN are set for the " +
+			"command.\n\n" +
 			"With --json, one document instead: {\"id\",\"status\",\"exitCode\",\"duration\",\"stdout\",\"stderr\",\"executions\"}, with the duration in ns and " +
 			"the number of executions that the program recorded.",
 		Example: "  flux exec -- ./migrate --dry-run\n  flux exec --service reports --timeout 10m -- go run ./cmd/nightly",
@@ -118,8 +119,9 @@ func (p *program) exec(ctx context.Context, command []string, o execOptions) err
 	return nil
 }
 
-// runRecorded runs a command, passes its output on, and keeps it.
+// runRecorded runs a command, passes its output on, and keeps it. Signals go to the command, which decides what to do.
 func (p *program) runRecorded(ctx context.Context, id record.ID, command []string, o execOptions) (execOutput, error) {
+	ctx = context.WithoutCancel(ctx)
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.timeout)
@@ -136,14 +138,19 @@ func (p *program) runRecorded(ctx context.Context, id record.ID, command []strin
 		child.Stdout, child.Stderr = &stdout, &stderr
 	}
 	child.WaitDelay = endWithin
-	err := child.Run()
+	child.Cancel = func() error { killGroup(child); return nil }
+	relay, err := startRelayed(child, p.in)
+	if err == nil {
+		err = child.Wait()
+		relay.stop()
+	}
 	out := execOutput{0, stdout.String(), stderr.String()}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		out.ExitCode, err = exitFailed, fmt.Errorf("%s: %w", command[0], ctx.Err())
 	case errors.As(err, &exit):
-		out.ExitCode, err = max(exit.ExitCode(), exitFailed), fmt.Errorf("%s: %w", command[0], err)
+		out.ExitCode, err = exitCode(exit), fmt.Errorf("%s: %w", command[0], err)
 	case err != nil:
 		out.ExitCode = exitFailed
 		p.fail(err)

@@ -94,7 +94,7 @@ func (w *weaver) goTool(ctx context.Context, args ...string) error {
 // asVerdict makes the exit code of a command that of this program. The command has said why.
 func asVerdict(err error) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return &verdict{max(exit.ExitCode(), exitFailed)}
+		return &verdict{exitCode(exit)}
 	}
 	return err
 }

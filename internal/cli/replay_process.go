@@ -28,6 +28,7 @@ type rerun struct {
 	dir     string
 	control execution.Control
 	child   *exec.Cmd
+	relay   *relay
 	ended   chan struct{} // closed when the child has ended
 	err     error         // how; to be read after ended
 	began   bool          // the program began it; to be read after run
@@ -143,8 +144,8 @@ func (r *rerun) start() error {
 		r.child.Stdin = file
 	}
 	r.child.WaitDelay = endWithin
-	ownGroup(r.child, r.p.in)
-	if err := r.child.Start(); err != nil {
+	var err error
+	if r.relay, err = startRelayed(r.child, r.p.in); err != nil {
 		return err
 	}
 	r.ended = make(chan struct{})
@@ -155,15 +156,17 @@ func (r *rerun) start() error {
 	return nil
 }
 
-// end asks the program to end, and the process that did the work when that is another, as with go run. What does not end is
-// killed.
+// end asks the program to end, unless a signal that was handed on has done so, and the process that did the work when that is
+// another, as with go run. What does not end is killed.
 func (r *rerun) end(worker int) {
 	if worker != 0 && worker != r.child.Process.Pid {
 		if process, err := os.FindProcess(worker); err == nil {
 			_ = process.Signal(terminate)
 		}
 	}
-	interruptGroup(r.child)
+	if !r.relay.stop() {
+		interruptGroup(r.child)
+	}
 	select {
 	case <-r.ended:
 	case <-time.After(endWithin):

@@ -28,8 +28,12 @@ func killGroup(command *exec.Cmd) { signalGroup(command, syscall.SIGKILL) }
 
 func signalGroup(command *exec.Cmd, signal syscall.Signal) {
 	id := command.Process.Pid
-	if command.SysProcAttr != nil && command.SysProcAttr.Setpgid {
+	if leadsGroup(command) {
 		id = -id
 	}
 	_ = syscall.Kill(id, signal)
+}
+
+func leadsGroup(command *exec.Cmd) bool {
+	return command.SysProcAttr != nil && command.SysProcAttr.Setpgid
 }
