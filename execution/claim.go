@@ -154,7 +154,7 @@ func (r *remote) successor(ctx context.Context, id record.ID) (*record.Execution
 		}
 		switch x := bundle.Execution; {
 		case x.Status == record.StatusRunning:
-			return nil, fmt.Errorf("%w: %s began in %s and its end is not known; it comes when the service starts there again", ErrResumed, x.ID, x.Instance)
+			return nil, fmt.Errorf("%w: %s began in %s and its end is not known; it comes when the service starts there again, and --abandon gives it up", ErrResumed, x.ID, x.Instance)
 		case x.Status == record.StatusOK:
 			return nil, fmt.Errorf("%w: %s went well", ErrResumed, x.ID)
 		case didSomething(x):

@@ -102,12 +102,22 @@ func (p *plan) mayCut(x *record.Execution) error {
 	}
 	for i := range x.Checkpoints[p.cut:] {
 		cp := &x.Checkpoints[p.cut+i]
+		if u := p.units[cp.Transaction]; u != nil && u.committed && int(u.first.Number) < p.cut {
+			return fmt.Errorf("%w: op %d is of a transaction that was committed, which is answered as a whole: begin after op %d",
+				ErrRefused, cp.Number, u.last.Number)
+		}
 		assumed, said := p.opts.Assume[cp.Number]
 		if cp.Effect.Writes() && cp.Succeeded() && p.isLasting(cp) && !(said && !assumed) {
 			return fmt.Errorf("%w: op %d (%s) was completed after op %d and would be done twice", ErrRefused, cp.Number, cp.Shape, p.cut)
 		}
 	}
 	return nil
+}
+
+// isBefore says that a checkpoint comes before the place where an operator wants to begin, with an outcome that the program went on
+// with: it gets the same again, also a failure.
+func (p *plan) isBefore(cp *record.Checkpoint) bool {
+	return p.opts.From != nil && int(cp.Number) < p.cut && !cp.InDoubt() && cp.State != record.StateIntent
 }
 
 func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
@@ -125,6 +135,8 @@ func (p *plan) decide(cp *record.Checkpoint) (Decision, string) {
 		return DecisionReuse, fmt.Sprintf("the program got over its failure and completed op %d", p.overcame(cp).Number)
 	case cp.InDoubt():
 		return p.doubt(cp, "whether it took effect is not known")
+	case !cp.Succeeded() && p.isBefore(cp):
+		return DecisionReuse, fmt.Sprintf("it failed, and comes before op %d", p.cut)
 	case !cp.Succeeded():
 		return DecisionLive, "it failed"
 	case cp.Effect.Writes():

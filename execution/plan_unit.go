@@ -10,7 +10,8 @@ import (
 // unitPlan is what is known of a transaction of a record.
 type unitPlan struct {
 	commit    *record.Checkpoint // the last attempt to commit it, nil when there was none
-	last      *record.Checkpoint // the last of its operations
+	first     *record.Checkpoint // of its operations
+	last      *record.Checkpoint // of its operations
 	committed bool
 }
 
@@ -23,7 +24,7 @@ func unitsOf(x *record.Execution) map[string]*unitPlan {
 		}
 		u := units[cp.Transaction]
 		if u == nil {
-			u = &unitPlan{}
+			u = &unitPlan{first: cp}
 			units[cp.Transaction] = u
 		}
 		u.last = cp
@@ -48,6 +49,8 @@ func (p *plan) decideUnit(u *unitPlan) (Decision, string) {
 		return DecisionReuse, fmt.Sprintf("its transaction was not committed, and the program completed op %d after it", p.overcame(u.last).Number)
 	case u.commit != nil && u.commit.InDoubt():
 		return p.doubt(u.commit, "whether its transaction was committed is not known")
+	case p.isBefore(u.last):
+		return DecisionReuse, fmt.Sprintf("its transaction was not committed, and comes before op %d", p.cut)
 	}
 	return DecisionRedo, "its transaction was not committed"
 }

@@ -29,8 +29,9 @@ func (r *Refused) Unwrap() error { return ErrRefused }
 
 // ResumeOptions say how a record is resumed.
 type ResumeOptions struct {
-	// From is the number of the first checkpoint that is not answered from the record. Defaults to the first that failed or is in
-	// doubt.
+	// From is the number of the first checkpoint that is not answered from the record, which may be one after the last. What is before
+	// it is answered as it went, also failures, but for writes in doubt. It is refused before a write that was completed, and in a
+	// transaction that was committed. Defaults to the first that failed or is in doubt, and that the program did not get over.
 	From *uint32 `json:"from,omitempty"`
 	// Assume settles writes in doubt by number: true means done, false not done. Defaults to none.
 	Assume map[uint32]bool `json:"assume,omitempty"`

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/flux-go/flux/execution/record"
 )
@@ -291,6 +293,45 @@ func TestFromRefusesToRepeatACompletedWrite(t *testing.T) {
 		}
 		if from == 2 && (steps[0].Decision != DecisionReuse || steps[1].Decision != DecisionReuse || steps[2].Decision != DecisionRedo) {
 			t.Errorf("from 2: %+v", steps)
+		}
+	}
+}
+
+// TestFromNeverCutsACommittedTransaction cuts a record at each place of three transactions, the second of which was rolled back (F-82).
+func TestFromNeverCutsACommittedTransaction(t *testing.T) {
+	t.Parallel()
+	x := &record.Execution{}
+	add := func(shape, unit string, effect record.Effect, state record.State) {
+		x.Checkpoints = append(x.Checkpoints, record.Checkpoint{
+			Number: uint32(len(x.Checkpoints)), Shape: shape, Transaction: unit, Effect: effect, State: state, Start: time.Duration(len(x.Checkpoints)),
+		})
+	}
+	for _, unit := range []string{"tx1", "tx2"} {
+		add(record.ShapeBegin, unit, record.EffectNone, record.StateDone)
+		add("SELECT", unit, record.EffectRead, record.StateDone)
+		if unit == "tx1" {
+			add(ShapeCommit, unit, record.EffectNone, record.StateDone) // it only read: no write is in the way
+		}
+	}
+	add("INSERT", "tx2", record.EffectWrite, record.StateFailed)
+	add(record.ShapeRollback, "tx2", record.EffectNone, record.StateDone)
+	add("mail", "", record.EffectWrite, record.StateFailed)
+	add("prices", "", record.EffectRead, record.StateDone)
+	for from, want := range map[uint32]string{
+		0: "reuse reuse reuse redo redo redo redo live redo",
+		1: "", 2: "", // within tx1
+		3: "reuse reuse reuse redo redo redo redo live redo",
+		5: "reuse reuse reuse redo redo redo redo live redo", // a unit is done again from its beginning
+		7: "reuse reuse reuse reuse reuse reuse reuse live redo",
+		8: "reuse reuse reuse reuse reuse reuse reuse reuse redo",
+	} {
+		steps, err := Plan(x, &ResumeOptions{From: &from})
+		var got []string
+		for _, step := range steps {
+			got = append(got, string(step.Decision))
+		}
+		if refused := errors.Is(err, ErrRefused); refused != (want == "") || strings.Join(got, " ") != want {
+			t.Errorf("from %d: %s, %v\nwant %s", from, strings.Join(got, " "), err, want)
 		}
 	}
 }

@@ -21,7 +21,8 @@ const exitRefused = 6
 type resumeOptions struct {
 	filterOptions
 	plan, yes   bool
-	from        int
+	abandon     bool
+	from        string
 	assume      []string
 	freshReads  bool
 	probe       bool
@@ -39,6 +40,8 @@ func resumeCommand(p *program) *cobra.Command {
 			"without --yes, or a yes on a terminal.\n\n" +
 			"Without a command it runs in a process of the service that is connected to the server and has the fix; with one, in the program that " +
 			"the command starts here. Only one at a time may resume an execution. One whose resume failed goes on from there. " + recordingNote + "\n\n" +
+			"A resume that began, and whose end never came because its machine is lost, keeps others away: --abandon gives it up. What it may have " +
+			"done is in doubt then.\n\n" +
 			"Without an ID, the flags pick executions, which are resumed one by one in the service.\n\n" + conditionHelp + "\n\n" +
 			"The exit code is 0 when it went well, 4 when it failed again, 6 when it was refused, 1 when something else went wrong, 64 for wrong usage.\n\n" +
 			"With --json, one document: {\"version\",\"execution\",\"steps\",\"report\",\"exitCode\"}; for many, a line {\"id\",\"resumed\",\"outcome\",\"error\"} " +
@@ -58,7 +61,8 @@ func resumeCommand(p *program) *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.plan, "plan", false, "show what would be done, and do nothing")
 	flags.BoolVar(&o.yes, "yes", false, "do it without asking")
-	flags.IntVar(&o.from, "from", -1, "`number` of the first operation that is not answered from the recording")
+	flags.BoolVar(&o.abandon, "abandon", false, "give up a resume that began, and whose end never came: what it may have done is in doubt then")
+	flags.StringVar(&o.from, "from", "", "`operation` from which on nothing is answered from the recording but completed writes: its number, or what it asked of whom, as \"POST /charge\"")
 	flags.StringArrayVar(&o.assume, "assume", nil, "`done=N` or notdone=N: whether the write N, which is in doubt, took effect; may be repeated")
 	flags.BoolVar(&o.freshReads, "fresh-reads", false, "do reads again")
 	flags.BoolVar(&o.probe, "probe", false, "let the service find out about writes in doubt, with the Probe of its configuration")
@@ -94,8 +98,12 @@ func (p *program) resume(ctx context.Context, args, command []string, o resumeOp
 		return usagef("give an ID, or flags such as --issue 3fa2", "nothing says what to resume")
 	case len(args) == 1 && !o.empty():
 		return usagef("leave out the ID, or the flags", "an ID and flags that pick executions")
-	case len(args) == 0 && (o.from >= 0 || len(o.assume) > 0):
+	case len(args) == 0 && (o.from != "" || len(o.assume) > 0):
 		return usagef("give the ID of one", "--from and --assume are about one execution")
+	case o.abandon && (len(args) == 0 || len(command) > 0):
+		return usagef("give the ID of one, and no command", "--abandon gives up the resume of one execution")
+	case o.abandon:
+		return p.abandon(ctx, args[0], o)
 	case len(args) == 0:
 		return p.resumeMany(ctx, opts, o)
 	}
@@ -105,10 +113,6 @@ func (p *program) resume(ctx context.Context, args, command []string, o resumeOp
 // options returns what the flags say.
 func (o *resumeOptions) options() (*execution.ResumeOptions, error) {
 	opts := &execution.ResumeOptions{FreshReads: o.freshReads, Assume: make(map[uint32]bool)}
-	if o.from >= 0 {
-		from := uint32(o.from)
-		opts.From = &from
-	}
 	if o.probe {
 		opts.Probe = func(context.Context, *record.Checkpoint) (bool, error) { return false, execution.ErrRefused } // for the plan alone
 	}
@@ -135,6 +139,9 @@ func (p *program) resumeOne(ctx context.Context, arg string, command []string, o
 	wide := *p.out
 	wide.width += barWidth // the plan has no bars
 	v := &resumeView{traceView: traceView{s: &wide, x: bundle.Execution}, arg: arg, watched: watched, command: command}
+	if opts.From, err = parseFrom(o.from, bundle.Execution); err != nil {
+		return err
+	}
 	if v.steps, err = execution.Plan(bundle.Execution, opts); err != nil {
 		return p.refusal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/execution/record"
@@ -66,12 +67,25 @@ var errNoDriver = errors.New("no driver")
 // ship ships them.
 func ship(ctx context.Context, items string) error {
 	_, err := execution.Do(ctx, op("ship", items), func(context.Context) (bool, error) {
+		if os.Getenv("STOCK_BUG") == "stuck" {
+			stuck()
+		}
 		if os.Getenv("STOCK_BUG") != "fixed" {
 			return false, errNoDriver
 		}
 		return true, effect("ship " + items)
 	})
 	return err
+}
+
+// stuck says that it is, and dies once the file "die" is there.
+func stuck() {
+	_ = os.WriteFile("stuck", []byte("stuck"), 0o600)
+	for range time.Tick(5 * time.Millisecond) {
+		if _, err := os.Stat("die"); err == nil {
+			os.Exit(3)
+		}
+	}
 }
 
 func op(shape, items string) execution.Op {
