@@ -21,12 +21,14 @@ type replayOptions struct {
 	execution.ReplayOptions
 	expect, address     string
 	diff, explain, save bool
+	recorded            bool
+	ignore              []string
 }
 
 func replayCommand(p *program) *cobra.Command {
 	var o replayOptions
 	cmd := &cobra.Command{
-		Use:   "replay ID|FILE.fluxrec [flags] -- COMMAND [ARG…]",
+		Use:   "replay ID|FILE.fluxrec [flags] [-- COMMAND [ARG…]]",
 		Short: "Run a recorded execution again with your code, without touching anything",
 		Long: "Start a program and run a recorded execution again in it: it gets the recorded request, and what it asks of others is " +
 			"answered from the recording. Nothing outside of the program is touched, so that this is safe on a laptop, in a debugger and " +
@@ -35,10 +37,21 @@ func replayCommand(p *program) *cobra.Command {
 			"The exit code is 0 when the program did what was recorded, or does not fail any more; 2 when it did otherwise; 3 when it asked " +
 			"for something that is not in the recording; 4 when it failed in another way than recorded; 5 when --expect is not met; 1 when " +
 			"there was no replay; 64 for wrong usage.\n\n" +
-			"With --json, one document: {\"version\",\"report\",\"expect\",\"met\",\"exitCode\"}.",
+			"With --recorded there is no command: the recorded steps are shown as a replay shows them, and nothing is run.\n\n" +
+			"With --json, one document: {\"version\",\"report\",\"expect\",\"met\",\"exitCode\"}; with --recorded {\"version\",\"executed\",\"steps\",\"status\"}.",
 		Example: "  flux replay 7c1e9a04 -- go run ./cmd/api --port 8080\n  flux replay incident.fluxrec --expect status=201 -- ./api",
-		Args:    replayArgs,
-		RunE:    p.run(func(ctx context.Context, args []string) error { return p.replay(ctx, args[0], args[1:], o) }),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.recorded {
+				return recordedArgs(cmd, args)
+			}
+			return replayArgs(cmd, args)
+		},
+		RunE: p.run(func(ctx context.Context, args []string) error {
+			if o.recorded {
+				return p.showRecorded(ctx, args[0], o)
+			}
+			return p.replay(ctx, args[0], args[1:], o)
+		}),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.expect, "expect", "", "what is to come of it: same, ok, error or status=`NNN`")
@@ -49,6 +62,8 @@ func replayCommand(p *program) *cobra.Command {
 	flags.BoolVar(&o.Validate, "validate", false, "do reads for real and compare their answers")
 	flags.BoolVar(&o.AllowEffects, "allow-effects", false, "with --validate, do writes for real too")
 	flags.StringArrayVar(&o.Volatile, "volatile", nil, "`path` such as $.body.time that may differ; may be repeated")
+	flags.StringArrayVar(&o.ignore, "ignore", nil, "`path` or a part of one, as updatedAt, that is not shown where something differs; the verdict counts it; may be repeated")
+	flags.BoolVar(&o.recorded, "recorded", false, "show the recorded steps, without a command; nothing is run")
 	flags.BoolVar(&o.save, "save", false, "put the replay on the server, as a replay of the execution")
 	flags.StringVar(&o.address, "address", "", "`address` on which the program listens; defaults to the recorded port on 127.0.0.1")
 	p.connection(flags)
@@ -59,6 +74,14 @@ func replayCommand(p *program) *cobra.Command {
 func replayArgs(cmd *cobra.Command, args []string) error {
 	if cmd.ArgsLenAtDash() != 1 || len(args) < 2 {
 		return fmt.Errorf("needs an execution, then -- and the command that starts your program")
+	}
+	return nil
+}
+
+// recordedArgs wants an execution alone.
+func recordedArgs(cmd *cobra.Command, args []string) error {
+	if cmd.ArgsLenAtDash() >= 0 || len(args) != 1 {
+		return fmt.Errorf("--recorded needs an execution and no command: nothing is run")
 	}
 	return nil
 }
@@ -146,7 +169,7 @@ func (p *program) judgeReplay(arg string, bundle *record.Bundle, report *executi
 
 func (p *program) showReplay(arg string, bundle *record.Bundle, result replayResult, o replayOptions, command []string) error {
 	v := &replayView{p: p, out: p.out, bundle: bundle, report: result.Report}
-	v.heading(arg)
+	v.heading("Replay of")
 	v.body(o)
 	if result.Met != nil {
 		word := p.out.green("met")

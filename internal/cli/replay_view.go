@@ -24,14 +24,14 @@ func (v *replayView) linef(format string, args ...any) {
 	}
 }
 
-// heading says what was replayed.
-func (v *replayView) heading(arg string) {
+// heading says what was replayed, or only shown.
+func (v *replayView) heading(title string) {
 	of := v.bundle.Execution
 	what := strings.TrimSpace(of.Trigger.Method + " " + of.Trigger.Path)
 	if of.Trigger.Query != "" {
 		what += "?" + of.Trigger.Query
 	}
-	v.linef("%s  %s  %s  %s", v.out.bold("Replay of "+of.ID.Short()), of.Service, what, v.out.dim(of.Start.UTC().Format(timeFormat)))
+	v.linef("%s  %s  %s  %s", v.out.bold(title+" "+of.ID.Short()), of.Service, what, v.out.dim(of.Start.UTC().Format(timeFormat)))
 	if of.Replayable.Level == record.ReplayPartial {
 		v.linef("%s it can be replayed only in part: %s", v.out.yellow("!"), strings.Join(of.Replayable.Reasons, "; "))
 	}
@@ -47,11 +47,15 @@ func (v *replayView) body(o replayOptions) {
 	if !o.diff {
 		report.Logs = nil
 	}
+	hidden := hideIgnored(&report, o.ignore)
 	text := report.Text(v.style)
 	if o.diff && len(report.Output) == 0 {
 		text = "The output is unchanged.\n\n" + text
 	}
 	v.linef("%s", strings.TrimRight(text, "\n"))
+	if hidden > 0 {
+		v.linef("%s", v.out.dim(plural(hidden, "difference")+" hidden by --ignore, which the verdict counts; --volatile is for what may differ"))
+	}
 }
 
 func (v *replayView) style(style execution.Style, text string) string {
