@@ -70,6 +70,11 @@ func TestDefaultRules(t *testing.T) {
 			"url", "http.request", `{"url":"https://jo:pw@x.test/a?token=abc&n=1#f"}`,
 			`{"url":"https://jo:hash_…@x.test/a?token=hash_…&n=1#f"}`,
 		},
+		{
+			"flags of a command", "command.request",
+			`{"args":["psql","--password","hunter2","-token","--verbose","--secret=a1b2","password","x","--quiet","y"],"dir":"/"}`,
+			`{"args":["psql","--password","hash_…","-token","--verbose","--secret=hash_…","password","x","--quiet","y"],"dir":"/"}`,
+		},
 		{"numbers", "x.request", `{"cvv":123,"card":4111111111111111,"id":4111111111111112}`, `{"cvv":111,"card":9000004081460654,"id":4111111111111112}`},
 		{"below a name", "x.request", `{"credentials":{"a":["b",true,null,1.5]}}`, `{"credentials":{"a":["hash_…",false,null,1.1]}}`},
 		{"names in all cases", "x.request", `{"userPassword":"a","API_KEY":"b","clientSecret":"c"}`, `{"userPassword":"hash_…","API_KEY":"hash_…","clientSecret":"hash_…"}`},

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -29,6 +30,8 @@ const (
 	shapeRedisPairs
 	shapeNumber   // a number in a string
 	shapeVerbatim // of Redis: a text after its format
+	shapeCommand
+	shapeCommandArgs
 )
 
 // shapeOf returns the shape of what is at a place of two words.
@@ -53,6 +56,10 @@ func shapeOf(where string) shape {
 	case "redis":
 		if part == "request" || part == "response" {
 			return shapeRedis
+		}
+	case "command":
+		if part == "request" {
+			return shapeCommand
 		}
 	}
 	return shapePlain
@@ -124,6 +131,10 @@ func (w *walker) childShape(c context, child *context, key []byte) {
 		redisReplyMember(child, key)
 	case shapeSQLArg:
 		w.valueMember(child, key)
+	case shapeCommand:
+		if string(key) == "args" {
+			child.shape = shapeCommandArgs
+		}
 	}
 	switch string(key) {
 	case "base64":
@@ -201,6 +212,21 @@ func (w *walker) element(c context, i int) context {
 		return w.redisReply(c, i)
 	case shapeRedisReply, shapeRedisPairs:
 		return w.redisElement(c, i)
+	case shapeCommandArgs:
+		return w.commandArgument(c, i)
+	}
+	return c
+}
+
+// commandArgument is the context of an argument of a command. One after a flag is its value, unless it is a flag itself.
+func (w *walker) commandArgument(c context, i int) context {
+	c.shape = shapePlain
+	flag := bytes.TrimLeft(w.last, "-")
+	if i < 2 || c.rule != nil || len(flag) == len(w.last) || bytes.HasPrefix(w.in[w.pos:], []byte(`"-`)) {
+		return c
+	}
+	if verdict := c.p.name(flag); verdict.rule != nil {
+		c.rule, c.by, c.name = verdict.rule, "name", verdict
 	}
 	return c
 }
