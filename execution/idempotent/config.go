@@ -26,7 +26,8 @@ type Config struct {
 	// Header is where the key is. Defaults to HeaderKey.
 	Header string
 	// Key returns the key of a request, such as the id of the event of a webhook, "" for those that are carried out each time they
-	// come. Defaults to the value of Header, and to none for GET, HEAD, OPTIONS and TRACE.
+	// come. It gets the body, so that MaxBodyBytes bounds all requests. Defaults to the value of Header, and to none for GET, HEAD,
+	// OPTIONS and TRACE.
 	Key func(r *http.Request, body []byte) string
 	// Required refuses requests without a key, with 400. Defaults to false: they are carried out each time they come.
 	Required bool
@@ -66,9 +67,6 @@ func (c *Config) WithDefaults() Config {
 	out.TTL = cmp.Or(out.TTL, 24*time.Hour)
 	out.MaxBodyBytes = cmp.Or(out.MaxBodyBytes, 1<<20)
 	out.MaxAnswerBytes = cmp.Or(out.MaxAnswerBytes, 1<<20)
-	if out.Key == nil {
-		out.Key = out.headerKey
-	}
 	if out.Caller == nil {
 		out.Caller = caller
 	}
@@ -84,7 +82,7 @@ func (c *Config) WithDefaults() Config {
 	return out
 }
 
-func (c *Config) headerKey(r *http.Request, _ []byte) string {
+func (c *Config) headerKey(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return ""

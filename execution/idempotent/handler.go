@@ -34,12 +34,19 @@ type handler struct {
 
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	key := h.config.headerKey(r)
+	if key == "" && h.config.Key == nil {
+		h.serveWithout(w, r)
+		return
+	}
 	body, err := h.takeBody(r)
 	if err != nil {
 		refuseBody(w, err)
 		return
 	}
-	key := h.config.Key(r, body)
+	if h.config.Key != nil {
+		key = h.config.Key(r, body)
+	}
 	if key == "" {
 		h.serveWithout(w, r)
 		return
@@ -105,7 +112,7 @@ func (h *handler) serveWithout(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	h.config.Logger.ErrorContext(r.Context(), "the store of idempotency keys does not answer", "error", err)
+	h.config.Logger.ErrorContext(r.Context(), "a request with an idempotency key is not carried out", "error", err)
 	execution.Fail(r.Context(), err)
 	w.Header().Set("Retry-After", "1")
 	http.Error(w, "it is not known whether this request was carried out", http.StatusServiceUnavailable)
@@ -152,7 +159,7 @@ func (h *handler) carryOut(w http.ResponseWriter, r *http.Request, t *ticket) {
 	}
 	v, err := h.end(r.Context(), t, answer)
 	switch {
-	case err != nil:
+	case err != nil && answer != nil:
 		h.config.Logger.ErrorContext(r.Context(), "an answer is not stored: the request may be carried out again", "entry", t.Entry, "error", err)
 		out.finish(unstored)
 	case out.flowing, v.Answer == nil && v.Outcome != running:

@@ -2,6 +2,7 @@ package idempotent
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -205,9 +206,11 @@ func TestBodiesAreBounded(t *testing.T) {
 	next := &counting{}
 	h := Handler(next, newMemory(), &Config{MaxBodyBytes: 4, MaxAnswerBytes: 6})
 	check(t, serve(h, post("key", nil)), 201, "created", "1 body")
-	if w := serve(h, post("other", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("bodies")) })); w.Code != http.StatusRequestEntityTooLarge {
+	large := func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("bodies")) }
+	if w := serve(h, post("other", large)); w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+	check(t, serve(h, post("", large)), 201, "", "2 bodies")
 	if w := serve(h, post("other", func(r *http.Request) { r.Body = io.NopCloser(brokenReader{}) })); w.Code != http.StatusBadRequest {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -269,6 +272,38 @@ func TestAnAnswerThatCannotBeStoredGoesOut(t *testing.T) {
 	check(t, serve(h, post("key", nil)), 201, "unstored", "1 body")
 	store.fail(nil)
 	check(t, serve(h, post("key", nil)), 409, "in-progress", isRunning)
+	broken := Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		store.fail(errors.New("the disk is gone"))
+		w.WriteHeader(http.StatusInternalServerError)
+	}), store, nil)
+	check(t, serve(broken, post("other", nil)), 500, "failed", "")
+}
+
+// resending is a store whose first put takes effect, and is sent again by a driver that did not notice.
+type resending struct {
+	*memory
+	sent bool
+}
+
+// Put implements Store.
+func (s *resending) Put(ctx context.Context, name, over string, e Entry) error {
+	err := s.memory.Put(ctx, name, over, e)
+	if !s.sent {
+		s.sent = true
+		err = s.memory.Put(ctx, name, over, e)
+	}
+	return err
+}
+
+func TestAPutThatWasSentTwiceIsOnesOwn(t *testing.T) {
+	t.Parallel()
+	store := &resending{memory: newMemory()}
+	h := Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		store.sent = false
+		fmt.Fprint(w, "done")
+	}), store, nil)
+	check(t, serve(h, post("key", nil)), 200, "created", "done")
+	check(t, serve(h, post("key", nil)), 200, "replayed", "done")
 }
 
 // TestAnAttemptLosesItsEntryWithItsLease is N3: a slow first attempt, whose lease is over, stores nothing.

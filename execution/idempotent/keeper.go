@@ -58,10 +58,14 @@ func (k *keeper) tryBegin(ctx context.Context, t *ticket, name string, a *attemp
 
 // take puts an attempt into the entry, unless that is not to be.
 func (k *keeper) take(ctx context.Context, t *ticket, name string, a *attempt) error {
-	for {
+	for own := (Entry{}); ; {
 		seen, err := k.store.Get(ctx, name)
 		if err != nil {
 			return err
+		}
+		if own.Revision != "" && own.Revision == seen.Revision { // the put was sent again below the store
+			t.hold(name, own)
+			return nil
 		}
 		a.now = time.Now().UTC()
 		t.verdict = verdict{Outcome: a.meet(seen), Answer: seen.Answer}
@@ -69,17 +73,20 @@ func (k *keeper) take(ctx context.Context, t *ticket, name string, a *attempt) e
 			t.RetryAfter = seen.retryAfter(a.now)
 			return nil
 		}
-		entry := a.take(seen, k.config.Lease, k.config.TTL)
-		switch err := k.store.Put(ctx, name, seen.Revision, entry); {
-		case errors.Is(err, ErrConflict):
-			continue // and see who was faster
-		case err != nil:
+		own = a.take(seen, k.config.Lease, k.config.TTL)
+		if err = k.store.Put(ctx, name, seen.Revision, own); err == nil {
+			t.hold(name, own)
+		}
+		if !errors.Is(err, ErrConflict) { // else see who was faster
 			return err
 		}
-		t.Entry, t.Revision, t.Answer = name, entry.Revision, nil
-		t.entry, t.until = entry, entry.Lease
-		return nil
 	}
+}
+
+// hold makes the ticket that of an attempt that has an entry.
+func (t *ticket) hold(name string, e Entry) {
+	t.verdict = verdict{Outcome: begun, Entry: name, Revision: e.Revision}
+	t.entry, t.until = e, e.Lease
 }
 
 // retryAfter returns after how many seconds it is worth asking again: as long as it took so far, at most until the lease ends.
