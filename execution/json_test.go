@@ -113,7 +113,8 @@ func responses(text string) []*sqlResponse {
 	two.addSet([]column{})
 	two.addSet(nil)
 	return []*sqlResponse{
-		{}, rows, two, newResultResponse(nil), newResultResponse(driver.RowsAffected(3)), newResultResponse(driver.ResultNoRows),
+		{},
+		rows, two, newResultResponse(nil), newResultResponse(driver.RowsAffected(3)), newResultResponse(driver.ResultNoRows),
 		{closeError: true},
 	}
 }
