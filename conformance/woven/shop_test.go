@@ -2,6 +2,7 @@ package woven
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,22 +18,29 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+
 	"github.com/flux-go/flux/conformance/process"
-	"github.com/flux-go/flux/execution"
 	"github.com/flux-go/flux/internal/testservices"
 	"github.com/flux-go/flux/internal/testservices/backing"
 )
 
 // shop is the program under test and what it knows.
 type shop struct {
-	binary, address string
-	env             []string
+	binary         string
+	address, calls string // on which it listens, for HTTP and for gRPC
+	env            []string
 
-	server   *process.Server
-	postgres *backing.Postgres
-	redis    *backing.Server
-	provider *httptest.Server
-	asked    atomic.Int64 // requests to the provider
+	server    *process.Server
+	postgres  *backing.Postgres
+	redis     *backing.Server
+	provider  *httptest.Server
+	warehouse *grpc.Server
+	asked     atomic.Int64 // requests to the provider, and calls of the warehouse
 }
 
 func newShop(t *testing.T) *shop {
@@ -45,18 +53,48 @@ func newShop(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = s.server.Stop() })
+	s.address, s.calls = freeAddress(t), freeAddress(t)
+	s.env = append(
+		os.Environ(), "SHOP_POSTGRES="+s.postgres.URL, "SHOP_REDIS="+s.redis.URL, "SHOP_PROVIDER="+s.provider.URL,
+		"SHOP_WAREHOUSE="+s.keepWarehouse(t), "SHOP_ADDRESS="+s.address, "SHOP_CALLS="+s.calls, "SHOP_CURRENCY=EUR", "FLUX_SERVICE=shop",
+	)
+	s.build(t)
+	return s
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.address = l.Addr().String()
-	l.Close()
-	s.env = append(
-		os.Environ(), "SHOP_POSTGRES="+s.postgres.URL, "SHOP_REDIS="+s.redis.URL, "SHOP_PROVIDER="+s.provider.URL,
-		"SHOP_ADDRESS="+s.address, "SHOP_CURRENCY=EUR", "FLUX_SERVICE=shop",
-	)
-	s.build(t)
-	return s
+	return l
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l := listen(t)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// keepWarehouse starts a warehouse, which has tea and what is broken, and returns its address.
+func (s *shop) keepWarehouse(t *testing.T) string {
+	t.Helper()
+	items := health.NewServer()
+	for _, item := range []string{"tea", "broken"} {
+		items.SetServingStatus(item, grpc_health_v1.HealthCheckResponse_SERVING)
+	}
+	s.warehouse = grpc.NewServer(grpc.UnaryInterceptor(
+		func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			s.asked.Add(1)
+			return handle(ctx, req)
+		}))
+	grpc_health_v1.RegisterHealthServer(s.warehouse, items)
+	l := listen(t)
+	go s.warehouse.Serve(l)
+	t.Cleanup(s.warehouse.Stop)
+	return l.Addr().String()
 }
 
 // provide answers with a number, and fails for one item.
@@ -167,8 +205,38 @@ func (s *shop) order(t *testing.T, item string, header http.Header) (status int,
 	return resp.StatusCode, string(text)
 }
 
-// recorded exports the execution that was answered with a status and returns the path of the file.
-func (s *shop) recorded(t *testing.T, status string) string {
+// check asks the program how it is with an item, as one call and as a stream, and returns how many pieces were ordered.
+func (s *shop) check(t *testing.T, item string) (pieces int) {
+	t.Helper()
+	conn, err := grpc.NewClient(s.calls, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	client, ask := grpc_health_v1.NewHealthClient(conn), &grpc_health_v1.HealthCheckRequest{Service: item}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "caller", "test")
+	if answer, err := client.Check(ctx, ask); err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Fatalf("check of %s: %v, %v", item, answer, err)
+	}
+	stream, err := client.Watch(ctx, ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		switch _, err := stream.Recv(); err {
+		case nil:
+			pieces++
+		case io.EOF:
+			return pieces
+		default:
+			t.Fatalf("watch of %s: %v", item, err)
+		}
+	}
+}
+
+// recorded exports the execution that began with a route and was answered with a status, 0 for a call, and returns the path of
+// the file.
+func (s *shop) recorded(t *testing.T, route string, status int) string {
 	t.Helper()
 	list, err := s.flux(t, "logs", "--json").Output()
 	if err != nil {
@@ -177,21 +245,22 @@ func (s *shop) recorded(t *testing.T, status string) string {
 	for line := range strings.Lines(string(list)) {
 		var row struct {
 			ID         string `json:"id"`
+			Route      string `json:"route"`
 			HTTPStatus int    `json:"httpStatus"`
 		}
 		if err := json.Unmarshal([]byte(line), &row); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		if fmt.Sprint(row.HTTPStatus) != status {
+		if !strings.HasSuffix(row.Route, route) || row.HTTPStatus != status {
 			continue
 		}
-		file := filepath.Join(t.TempDir(), status+".fluxrec")
+		file := filepath.Join(t.TempDir(), "recorded.fluxrec")
 		if out, err := s.flux(t, "export", row.ID, "-o", file).CombinedOutput(); err != nil {
 			t.Fatalf("flux export: %v\n%s", err, out)
 		}
 		return file
 	}
-	t.Fatalf("no execution with status %s in\n%s", status, list)
+	t.Fatalf("no execution of %s with status %d in\n%s", route, status, list)
 	return ""
 }
 
@@ -213,30 +282,15 @@ func (s *shop) stopServices() {
 	s.postgres.Stop()
 	s.redis.Stop()
 	s.provider.Close()
+	s.warehouse.Stop()
 }
 
-// replay starts the program as flux replay does, and returns its report.
-func (s *shop) replay(t *testing.T, file string) *execution.Report {
+// replay replays a record in the program, and fails the test unless it does what is recorded.
+func (s *shop) replay(t *testing.T, file string) {
 	t.Helper()
-	dir := t.TempDir()
-	control := execution.Control{Bundle: file, Report: filepath.Join(dir, "report"), Nonce: "this one"}
-	data, err := json.Marshal(control)
-	if err != nil {
-		t.Fatal(err)
+	replay := s.flux(t, "replay", file, "--", s.binary)
+	replay.Env = s.env
+	if out, err := replay.CombinedOutput(); err != nil {
+		t.Errorf("flux replay %s: %v\n%s", file, err, out)
 	}
-	path := filepath.Join(dir, "control")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run := s.start(t, execution.EnvReplay+"="+path)
-	s.order(t, "", http.Header{execution.HeaderReplay: {control.Nonce}})
-	run.stop(t)
-	if data, err = os.ReadFile(control.Report); err != nil {
-		t.Fatal(err)
-	}
-	report := new(execution.Report)
-	if err := json.Unmarshal(data, report); err != nil {
-		t.Fatal(err)
-	}
-	return report
 }

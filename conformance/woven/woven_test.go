@@ -24,18 +24,22 @@ func TestProgramThatNeverImportsFluxIsRecordedAndReplayed(t *testing.T) {
 	if status, body := s.order(t, "broken", nil); status != http.StatusBadGateway {
 		t.Fatalf("order of what the provider does not have: %d\n%s", status, body)
 	}
+	if pieces := s.check(t, "tea"); pieces != 1 {
+		t.Errorf("%d pieces of tea were ordered", pieces)
+	}
 	run.stop(t) // at its end the program brings away what it has
 
-	good, bad := s.recorded(t, "200"), s.recorded(t, "502")
-	s.showsIn(t, good, "redis INCR orders → 1", "http GET "+s.provider.URL, "sql INSERT INTO orders", "→ 200  sync.(*WaitGroup).Go#2", `item="tea"`)
+	files := []string{s.recorded(t, "/orders", http.StatusOK), s.recorded(t, "/orders", http.StatusBadGateway), s.recorded(t, "/Check", 0), s.recorded(t, "/Watch", 0)}
+	s.showsIn(t, files[0], "redis INCR orders → 1", "http GET "+s.provider.URL, "sql INSERT INTO orders", "→ 200  sync.(*WaitGroup).Go#2", `item="tea"`,
+		"grpc /grpc.health.v1.Health/Check", "postgres UPDATE reserved")
+	s.showsIn(t, files[2], "redis INCR caller:test → 1", "postgres SELECT", "grpc /grpc.health.v1.Health/Check", `caller="test"`)
+	s.showsIn(t, files[3], "postgres SELECT")
 	asked := s.asked.Load()
 	s.stopServices()
-	for _, file := range []string{good, bad} {
-		if report := s.replay(t, file); report.ExitCode() != 0 {
-			t.Errorf("replay of %s: %s", file, report)
-		}
+	for _, file := range files {
+		s.replay(t, file)
 	}
 	if n := s.asked.Load(); n != asked {
-		t.Errorf("replays asked the provider %d times", n-asked)
+		t.Errorf("replays asked the provider and the warehouse %d times", n-asked)
 	}
 }

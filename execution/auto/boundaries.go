@@ -38,7 +38,7 @@ func init() {
 		return
 	}
 	serveHook, roundTripHook, uuidHook = serve, roundTrip, randomReader
-	connectorHook, handlerHook = recorder.Connector, recorder.Handler
+	connectorHook, handlerHook = connector, recorder.Handler
 	if wrapDefault != nil {
 		wrapDefault(recorder.Handler)
 	}
@@ -73,6 +73,18 @@ func roundTrip(t http.RoundTripper, r *http.Request) (*http.Response, error) {
 		return t.RoundTrip(r)
 	}
 	return recorder.Transport(t).RoundTrip(r)
+}
+
+// A RecordedConnector gives connections that are recorded by themselves: packages below this one wrap those of a library that
+// they record. What database/sql does with them is not recorded again.
+type RecordedConnector struct{ driver.Connector }
+
+// connector is what database/sql opens in place of c.
+func connector(c driver.Connector) driver.Connector {
+	if recorded, ok := c.(RecordedConnector); ok {
+		return recorded.Connector
+	}
+	return recorder.Connector(c)
 }
 
 // randomReader is where random UUIDs come from, nil outside an execution.

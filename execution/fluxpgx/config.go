@@ -3,6 +3,7 @@ package fluxpgx
 import (
 	"context"
 	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,14 +47,20 @@ func isInstrumented(config *pgx.ConnConfig) bool {
 	return slices.ContainsFunc(tracers, func(t pgx.QueryTracer) bool { _, ok := t.(tracer); return ok })
 }
 
-// Connect is pgx.ConnectConfig with a configuration of Config. In a replay it also leaves out what only a server can answer: TLS and
-// authentication.
+// Connect is pgx.ConnectConfig with the configuration of ConfigIn.
 func Connect(ctx context.Context, rec *execution.Recorder, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	return pgx.ConnectConfig(ctx, ConfigIn(ctx, rec, config))
+}
+
+// ConfigIn is Config for a connection that is going to be made under the context. In a replay it also leaves out what only a
+// server can answer: TLS and authentication. The given configuration stays as it is.
+func ConfigIn(ctx context.Context, rec *execution.Recorder, config *pgx.ConnConfig) *pgx.ConnConfig {
 	config = Config(rec, config)
 	if rec.ExecutionIn(ctx).Mode() == execution.ModeReplay {
+		config = config.Copy()
 		withoutServer(config)
 	}
-	return pgx.ConnectConfig(ctx, config)
+	return config
 }
 
 // replaysIn says that operations under the context are answered from a record.
@@ -61,10 +68,15 @@ func (a *adapter) replaysIn(ctx context.Context) bool {
 	return a.rec.ExecutionIn(ctx).Mode() == execution.ModeReplay
 }
 
-// withoutServer removes from a configuration what a replay cannot do.
+// withoutServer removes from a configuration what a replay cannot do. Versions of pgx before v5.12 have not all of the later fields.
 func withoutServer(config *pgx.ConnConfig) {
 	config.TLSConfig, config.Fallbacks, config.ValidateConnect = nil, nil, nil
-	config.RequireAuth, config.ChannelBinding, config.SSLCertMode, config.SSLNegotiation = "", "", "", ""
+	fields := reflect.ValueOf(&config.Config).Elem()
+	for _, name := range []string{"RequireAuth", "ChannelBinding", "SSLCertMode", "SSLNegotiation"} {
+		if field := fields.FieldByName(name); field.IsValid() {
+			field.SetZero()
+		}
+	}
 }
 
 // instrument returns the configuration with the hooks of the adapter.

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
 // autoPackage is what programs are linked with.
@@ -39,13 +41,21 @@ var importingCalls = map[string][]string{
 		"github.com/redis/go-redis/v9.NewClient", "github.com/redis/go-redis/v9.NewFailoverClient", "github.com/redis/go-redis/v9.NewRing",
 		"github.com/redis/go-redis/v9.NewClusterClient", "github.com/redis/go-redis/v9.NewUniversalClient",
 	},
+	autoPackage + "/autopgx": {
+		"github.com/jackc/pgx/v5.Connect", "github.com/jackc/pgx/v5.ConnectConfig", "github.com/jackc/pgx/v5.ConnectWithOptions",
+		"github.com/jackc/pgx/v5/pgxpool.New", "github.com/jackc/pgx/v5/pgxpool.NewWithConfig",
+	},
+	autoPackage + "/autogrpc": {
+		"google.golang.org/grpc.NewClient", "google.golang.org/grpc.Dial", "google.golang.org/grpc.DialContext", "google.golang.org/grpc.NewServer",
+	},
 }
 
 // ownPackages are those of Flux that package auto needs, which cannot need it.
 var ownPackages = []string{fluxModule, fluxModule + "/api/**", fluxModule + "/execution/**", fluxModule + "/message/**", fluxModule + "/internal/**"}
 
-// callAspects returns the aspects for the calls in the packages of some modules, as orchestrion reads them.
-func callAspects(modules []module) string {
+// callAspects returns the aspects for the calls in the packages of some modules, as orchestrion reads them. Of the libraries, it
+// has those of the packages that are woven.
+func callAspects(modules []module, libraries []string) string {
 	var text strings.Builder
 	text.WriteString("meta: {name: flux go, description: Calls in the packages of the program.}\naspects:\n")
 	where := "package-filter: {pattern: \"[\"}"
@@ -58,7 +68,7 @@ func callAspects(modules []module) string {
 			text.WriteString(callAspect(where, from+"."+name, advice))
 		}
 	}
-	for _, by := range slices.Sorted(maps.Keys(importingCalls)) {
+	for _, by := range append([]string{autoPackage}, libraries...) {
 		for _, call := range importingCalls[by] {
 			text.WriteString(callAspect(where, call, "add-blank-import: "+by))
 		}
@@ -84,18 +94,40 @@ func packagesOf(modules []module) string {
 
 func filter(pattern string) string { return fmt.Sprintf("{package-filter: %q}", pattern) }
 
-// libraryPackages are the packages with aspects of a library, by the library's module.
-var libraryPackages = map[string]string{
-	"github.com/redis/go-redis/v9": autoPackage + "/autoredis",
+// A library is one that is recorded, when it is among the modules of a program.
+type library struct {
+	by     string // the package with its aspects
+	oldest string // version that package compiles with
 }
 
-// toolFile names the packages whose aspects are woven, with those of libraries that are among some modules.
-func toolFile(modules map[string]string) string {
-	text := "//go:build tools\n\npackage tools\n\nimport _ \"" + autoPackage + "\"\n"
-	for _, library := range slices.Sorted(maps.Keys(libraryPackages)) {
-		if modules[library] != "" {
-			text += "import _ \"" + libraryPackages[library] + "\"\n"
+// libraryPackages are the packages with aspects of a library, by the library's module.
+var libraryPackages = map[string]library{
+	"github.com/jackc/pgx/v5":      {autoPackage + "/autopgx", "v5.9.0"},
+	"github.com/redis/go-redis/v9": {autoPackage + "/autoredis", "v9.19.0"},
+	"google.golang.org/grpc":       {autoPackage + "/autogrpc", "v1.63.0"},
+}
+
+// woven returns the packages with aspects of those libraries that are among some modules, and what is to be said of those that
+// are too old for that. Modules are given by path with their version.
+func woven(modules map[string]string) (packages []string, notes string) {
+	for _, path := range slices.Sorted(maps.Keys(libraryPackages)) {
+		version, l := modules[path], libraryPackages[path]
+		switch {
+		case version == "":
+		case semver.Compare(version, l.oldest) < 0:
+			notes += fmt.Sprintf("%s %s is not recorded: that needs %s or later.\n", path, version, l.oldest)
+		default:
+			packages = append(packages, l.by)
 		}
+	}
+	return packages, notes
+}
+
+// toolFile names the packages whose aspects are woven: ours, and those of libraries.
+func toolFile(libraries []string) string {
+	text := "//go:build tools\n\npackage tools\n\nimport _ \"" + autoPackage + "\"\n"
+	for _, by := range libraries {
+		text += "import _ \"" + by + "\"\n"
 	}
 	return text
 }

@@ -109,7 +109,7 @@ type aspect struct {
 func TestAspectsOfCallsAreForThePackagesOfTheModules(t *testing.T) {
 	t.Parallel()
 	var config struct{ Aspects []aspect }
-	text := callAspects([]module{{Path: "example.com/shop"}})
+	text := callAspects([]module{{Path: "example.com/shop"}}, nil)
 	if err := yaml.Unmarshal([]byte(text), &config); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
@@ -123,6 +123,83 @@ func TestAspectsOfCallsAreForThePackagesOfTheModules(t *testing.T) {
 	}
 	if got, want := now.Point.All[2]["function-call"], "time.Now"; got != want {
 		t.Errorf("call: %v, want %s", got, want)
+	}
+}
+
+func TestOnlyLibrariesOfTheProgramAreWoven(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		modules           map[string]string
+		libraries, notice string
+	}{
+		{map[string]string{}, "", ""},
+		{map[string]string{"google.golang.org/grpc": "v1.85.0", "example.com/x": "v1.0.0"}, "autogrpc", ""},
+		{map[string]string{"github.com/redis/go-redis/v9": "v9.19.0", "github.com/jackc/pgx/v5": "v5.9.0"}, "autopgx autoredis", ""},
+		{
+			map[string]string{"github.com/jackc/pgx/v5": "v5.8.0", "google.golang.org/grpc": "v1.63.0"},
+			"autogrpc",
+			"github.com/jackc/pgx/v5 v5.8.0 is not recorded: that needs v5.9.0 or later.\n",
+		},
+	} {
+		libraries, notes := woven(c.modules)
+		text := toolFile(libraries) + callAspects(nil, libraries)
+		for _, name := range []string{"autogrpc", "autopgx", "autoredis"} {
+			if got, want := strings.Contains(text, "auto/"+name), strings.Contains(c.libraries, name); got != want {
+				t.Errorf("%v: %s is woven: %v, want %v", c.modules, name, got, want)
+			}
+		}
+		if notes != c.notice {
+			t.Errorf("%v: %q, want %q", c.modules, notes, c.notice)
+		}
+	}
+}
+
+// TestModulesOutsideEveryGoModDoNotCount has a module that was split, which only a dependency of Flux still asks for as a whole.
+func TestModulesOutsideEveryGoModDoNotCount(t *testing.T) {
+	t.Parallel()
+	shop, flux := t.TempDir(), t.TempDir()
+	for dir, requires := range map[string]string{shop: "example.com/whole/part v1.0.0", flux: "example.com/used v1.0.0"} {
+		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module m\n\nrequire "+requires+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &surroundings{modules: []module{{Dir: shop, GoVersion: "1.26"}}, source: flux}
+	required, err := s.required()
+	if want := map[string]bool{"example.com/whole/part": true}; err != nil || !reflect.DeepEqual(required, want) {
+		t.Errorf("required: %v, %v", required, err)
+	}
+	with := map[string]string{
+		"example.com/whole": "v0.1.0", "example.com/whole/part": "v1.0.0", "example.com/used": "v1.0.0", "example.com/used/part": "v1.0.0",
+		"example.com/other": "v1.0.0",
+	}
+	hollow, err := s.hollow(map[string]string{"example.com/whole/part": "v1.0.0"}, with)
+	if want := []string{"example.com/whole"}; err != nil || !reflect.DeepEqual(hollow, want) {
+		t.Errorf("hollow: %v, %v, want %v", hollow, err, want)
+	}
+	s.modules[0].GoVersion = "1.16"
+	if required, err := s.required(); required != nil || err != nil {
+		t.Errorf("required before Go 1.17: %v, %v", required, err)
+	}
+}
+
+// TestCallsThatNeedALibraryAreInItsAspects checks that no aspect names a package that is not there.
+func TestCallsThatNeedALibraryAreInItsAspects(t *testing.T) {
+	t.Parallel()
+	for path, l := range libraryPackages {
+		dir := filepath.Join("../..", strings.TrimPrefix(l.by, fluxModule))
+		aspects, err := os.ReadFile(filepath.Join(dir, "orchestrion.yml"))
+		if err != nil || !strings.Contains(string(aspects), "links: ["+l.by+"]") {
+			t.Errorf("%s has no aspects that link it: %v", l.by, err)
+		}
+		calls := importingCalls[l.by]
+		if len(calls) == 0 {
+			t.Errorf("%s: no call imports it", l.by)
+		}
+		for _, call := range calls {
+			if !strings.HasPrefix(call, path+".") && !strings.HasPrefix(call, path+"/") {
+				t.Errorf("%s is not of %s", call, path)
+			}
+		}
 	}
 }
 

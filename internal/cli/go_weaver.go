@@ -29,6 +29,7 @@ import (
 //	orchestrion.yml       aspects for calls in the user's packages
 //	driver, package.json  what go/packages asks, and its answer
 //	plain                 runs a test without the environment of the build
+//	notes                 what is said at each build
 //	run/                  programs of flux go run
 type weaver struct {
 	tool string // path of orchestrion
@@ -66,6 +67,11 @@ func (p *program) newWeaver(ctx context.Context) (*weaver, error) {
 	if w.dir, err = s.prepare(ctx, cache); err != nil {
 		return nil, err
 	}
+	notes, err := os.ReadFile(filepath.Join(w.dir, "notes"))
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(p.err, "%s", notes)
 	w.env = environ(
 		"GOWORK="+filepath.Join(w.dir, "go.work"),
 		"GOPACKAGESDRIVER="+filepath.Join(w.dir, "driver"),

@@ -34,7 +34,7 @@ var dependencies = map[string]string{
 	"github.com/spf13/cobra":              "command line",
 	"github.com/spf13/pflag":              "command line: the flags of cobra, to fill them from file and environment",
 	"go.yaml.in/yaml/v3":                  "configuration file",
-	"golang.org/x/mod":                    "house rules: reads go.mod",
+	"golang.org/x/mod":                    "house rules, flux go: reads go.mod, compares versions",
 	"golang.org/x/sync":                   "groups of goroutines that end together",
 	"golang.org/x/term":                   "command line: is this a terminal, and how wide",
 	"golang.org/x/tools":                  "house rules: txtar archives of code that breaks them",
