@@ -25,12 +25,14 @@ var reads = words(`GET MGET STRLEN GETRANGE SUBSTR EXISTS TTL PTTL EXPIRETIME PE
 // handshake are the commands with which connections begin. They belong to no execution.
 var handshake = words(`HELLO AUTH SELECT CLIENT READONLY COMMAND CLUSTER`)
 
-// blocking are the commands that wait for data, and the features that strict refuses them under.
+// blocking are the commands that wait for data.
 var blocking = words(`BLPOP BRPOP BZPOPMIN BZPOPMAX BLMOVE BRPOPLPUSH BLMPOP BZMPOP WAIT WAITAOF`)
 
+// What strict refuses, beside XREAD and XREADGROUP that block.
 var (
 	transactions  = words(`MULTI EXEC WATCH UNWATCH`)
 	subscriptions = words(`SUBSCRIBE PSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE PUBLISH`)
+	pops          = words(`BLPOP BRPOP BZPOPMIN BZPOPMAX`)
 )
 
 func words(text string) map[string]bool {
@@ -94,11 +96,12 @@ func shapeOf(cmd redis.Cmder) string {
 	if len(cmd.Args()) < 2 || handshake[name] {
 		return name
 	}
-	key := string(argument(cmd.Args()[1]))
-	if len(key) > 100 {
-		key = key[:100]
-	}
-	return name + " " + record.Mask(strings.ToValidUTF8(key, "?"))
+	return name + " " + maskedKey(argument(cmd.Args()[1]))
+}
+
+// maskedKey is a key, or the name of a channel, with what differs between those of one kind left out.
+func maskedKey(key []byte) string {
+	return record.Mask(strings.ToValidUTF8(string(key[:min(len(key), 100)]), "?"))
 }
 
 func effectOf(cmds ...redis.Cmder) record.Effect {
@@ -111,28 +114,46 @@ func effectOf(cmds ...redis.Cmder) record.Effect {
 }
 
 // waits says that a command waits for data longer than others, with a limit of its own.
-func waits(cmd redis.Cmder) bool {
-	name := nameOf(cmd)
-	if name != "XREAD" && name != "XREADGROUP" {
-		return blocking[name]
+func waits(cmd redis.Cmder) bool { return blocking[nameOf(cmd)] || readsAndWaits(cmd) }
+
+// readsAndWaits says that a command is an XREAD or XREADGROUP with BLOCK, which stands before the names of streams.
+func readsAndWaits(cmd redis.Cmder) bool {
+	if name := nameOf(cmd); name != "XREAD" && name != "XREADGROUP" {
+		return false
 	}
 	for _, arg := range cmd.Args() {
-		if strings.EqualFold(string(argument(arg)), "block") {
+		switch word := string(argument(arg)); {
+		case strings.EqualFold(word, "block"):
 			return true
+		case strings.EqualFold(word, "streams"):
+			return false
 		}
 	}
 	return false
 }
 
 // refusal returns the error with which strict refuses a command, nil for those it lets pass.
-func refusal(cmd redis.Cmder) error {
+func refusal(cmd redis.Cmder) error { return refusalOf(nameOf(cmd), readsAndWaits(cmd)) }
+
+// firstRefusal returns the error with which strict refuses commands that are sent together, nil when it lets them pass.
+func firstRefusal(cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := refusal(cmd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusalOf is refusal for the name of a command.
+func refusalOf(name string, blocks bool) error {
 	feature := ""
-	switch name := nameOf(cmd); {
+	switch {
 	case transactions[name]:
 		feature = "transactions are"
 	case subscriptions[name]:
 		feature = "pub/sub is"
-	case waits(cmd):
+	case pops[name] || blocks:
 		feature = "blocking commands are"
 	default:
 		return nil

@@ -16,13 +16,20 @@
 // Commands that wait for data, as BLPOP, and those that stream, run as they are, because their time limit is their own; their
 // result is recorded from the command. The handshake of connections is not recorded.
 //
+// # Subscriptions
+//
+// What is said on a connection for subscriptions is looked at on the wire. SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites are
+// operations, each with what came until the next one; a replay hands that out in the same order, at once. A connection that go-redis
+// made anew belongs to the same execution.
+//
 // # Limits
 //
-// Subscriptions have no hook in go-redis. What arrives on one is not recorded, and a replay that subscribes is refused; Strict
-// refuses commands that a replay could not answer from what it recorded.
+// Strict refuses what the ancestor of this package refused: MULTI, EXEC, WATCH, UNWATCH; SUBSCRIBE, PSUBSCRIBE, UNSUBSCRIBE,
+// PUNSUBSCRIBE, PUBLISH; BLPOP, BRPOP, BZPOPMIN, BZPOPMAX, and XREAD and XREADGROUP with BLOCK. Of a subscription whoever receives is
+// told, and nothing is subscribed. In a resume a subscription is a new one, and what comes on it is not recorded.
 //
 // # Invariants
 //
 //	R1  A reply that was recorded and replayed has the same bytes, but for what was redacted.
-//	R2  In a replay nothing is dialled.
+//	R2  In a replay nothing is dialled for an execution.
 package fluxredis

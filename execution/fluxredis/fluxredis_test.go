@@ -62,12 +62,17 @@ func run(t *testing.T, url string, p program) (*record.Execution, any, error) {
 // replay replays a program with a client of an address where nobody listens.
 func replay(t *testing.T, of *record.Execution, p program) (*execution.Report, any, error) {
 	t.Helper()
+	return replayAt(t, "redis://192.0.2.1:1", of, p)
+}
+
+func replayAt(t *testing.T, url string, of *record.Execution, p program) (*execution.Report, any, error) {
+	t.Helper()
 	rec, _ := recorder(t)
 	ctx, x, err := rec.BeginReplay(t.Context(), &record.Bundle{Execution: of}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	saw, err := p(ctx, client(t, rec, "redis://192.0.2.1:1", &fluxredis.Options{Target: of.Checkpoints[0].Target}))
+	saw, err := p(ctx, client(t, rec, url, &fluxredis.Options{Target: of.Checkpoints[0].Target}))
 	x.End(err)
 	return x.Report(), saw, err
 }

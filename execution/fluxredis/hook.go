@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,7 +24,7 @@ var ErrRefused = errors.New("refused")
 type Options struct {
 	// Target names the server in records. Defaults to its address and database.
 	Target string
-	// Strict refuses transactions, publishing and commands that wait, before anything is sent. Defaults to false.
+	// Strict refuses transactions, publish and subscribe, and BLPOP and the like, before they are sent. Defaults to false.
 	Strict bool
 }
 
@@ -59,6 +60,9 @@ type hook struct {
 	rec    *execution.Recorder
 	target string
 	strict bool
+
+	mu      sync.Mutex
+	orphans []context.Context // of subscriptions whose connection was lost
 }
 
 // kinds are the errors of go-redis that are not replies.
@@ -70,13 +74,23 @@ var kinds = []fault.Kind{
 	{Name: "redis.ErrPoolExhausted", Value: redis.ErrPoolExhausted},
 }
 
-// DialHook implements redis.Hook.
+// DialHook implements redis.Hook. Commands have their connections dialled under no context of anybody, so one that is dialled in an
+// execution is for subscriptions.
 func (h *hook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if execution.FromContext(ctx).Mode() == execution.ModeReplay {
-			return nil, fmt.Errorf("%w: a replay dials nothing, not even %s", execution.ErrStopped, addr)
+		connect := func() (net.Conn, error) { return next(ctx, network, addr) }
+		owner := h.owner(ctx)
+		switch {
+		case h.rec.ExecutionIn(owner) != nil:
+			return h.dial(owner, connect)
+		case h.strict || h.rec.Booting(): // a subscription at the start of the process, or the connection of a command
+			conn, err := connect()
+			if err != nil {
+				return nil, err
+			}
+			return h.tapped(ctx, conn), nil
 		}
-		return next(ctx, network, addr)
+		return connect()
 	}
 }
 
@@ -193,10 +207,11 @@ func (h *hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 		if len(cmds) == 0 || handshake[nameOf(cmds[0])] {
 			return next(ctx, cmds)
 		}
-		if h.strict && nameOf(cmds[0]) == "MULTI" {
-			err := refusal(cmds[0])
-			setErrors(cmds, err)
-			return err
+		if h.strict {
+			if err := firstRefusal(cmds); err != nil {
+				setErrors(cmds, err)
+				return err
+			}
 		}
 		if !h.records(ctx) {
 			return next(ctx, cmds)
