@@ -120,7 +120,9 @@ func (r *Recorder) replayBoot(of *record.Execution) *Execution {
 
 // poison makes what dials without the recorder fail, and be reported: a replay has no network.
 func (p *process) poison() {
-	http.DefaultTransport = poisoned{p}
+	http.DefaultTransport = &http.Transport{DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+		return nil, p.violation("a connection to " + address)
+	}}
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(_ context.Context, network, address string) (net.Conn, error) {
 		return nil, p.violation("a look-up of a name")
 	}}
@@ -136,15 +138,6 @@ func (p *process) violation(what string) error {
 		p.violations = append(p.violations, what)
 	}
 	return fmt.Errorf("%w: %s went past the recorder", errNoNetwork, what)
-}
-
-// poisoned is http.DefaultTransport in a replay, for clients that do not go through the recorder.
-type poisoned struct{ p *process }
-
-// RoundTrip implements http.RoundTripper.
-func (t poisoned) RoundTrip(req *http.Request) (*http.Response, error) {
-	closeBody(req.Body)
-	return nil, t.p.violation(req.Method + " " + req.URL.Scheme + "://" + req.URL.Host)
 }
 
 // refused notes an operation outside of the replay that the record of the start does not have.

@@ -23,6 +23,8 @@ type replayOptions struct {
 	diff, explain, save bool
 	recorded            bool
 	ignore              []string
+	order               string
+	sweep               int
 }
 
 func replayCommand(p *program) *cobra.Command {
@@ -63,6 +65,9 @@ func replayCommand(p *program) *cobra.Command {
 	flags.BoolVar(&o.AllowEffects, "allow-effects", false, "with --validate, do writes for real too")
 	flags.StringArrayVar(&o.Volatile, "volatile", nil, "`path` such as $.body.time that may differ; may be repeated")
 	flags.StringArrayVar(&o.ignore, "ignore", nil, "`path` or a part of one, as updatedAt, that is not shown where something differs; the verdict counts it; may be repeated")
+	flags.StringVar(&o.order, "order", "fast", "`order` of answers to what runs side by side: fast, strict as recorded, or random by --seed")
+	flags.Uint64Var(&o.Seed, "seed", 0, "`number` of a random order")
+	flags.IntVar(&o.sweep, "sweep", 0, "run it in `N` random orders more, until it does not come out well in one")
 	flags.BoolVar(&o.recorded, "recorded", false, "show the recorded steps, without a command; nothing is run")
 	flags.BoolVar(&o.save, "save", false, "put the replay on the server, as a replay of the execution")
 	flags.StringVar(&o.address, "address", "", "`address` on which the program listens; defaults to the recorded port on 127.0.0.1")
@@ -95,12 +100,15 @@ func (p *program) replay(ctx context.Context, arg string, command []string, o re
 			return usagef("see flux replay --help", "%w", err)
 		}
 	}
+	if err := o.checkOrder(); err != nil {
+		return err
+	}
 	bundle, err := p.recording(ctx, arg)
 	if err != nil {
 		return err
 	}
 	run := &rerun{p: p, bundle: bundle, command: command, address: o.address}
-	result, err := run.run(ctx, execution.Control{Replay: &o.ReplayOptions}, o.save)
+	result, err := p.inOrders(ctx, run, &o)
 	if err != nil {
 		return err
 	}
@@ -140,17 +148,24 @@ type replayResult struct {
 	ExitCode int               `json:"exitCode"`
 }
 
+// verdictOf is the verdict of a report, by its outcome or by what is expected unless that is empty.
+func verdictOf(report *execution.Report, expect string) (replayResult, error) {
+	result := replayResult{Version: 1, Report: report, Expect: expect, ExitCode: report.ExitCode()}
+	if expect == "" {
+		return result, nil
+	}
+	met, err := report.Meets(expect)
+	if result.Met, result.ExitCode = &met, exitDone; !met {
+		result.ExitCode = exitUnexpected
+	}
+	return result, err
+}
+
 // judgeReplay shows a report and returns its verdict.
 func (p *program) judgeReplay(arg string, bundle *record.Bundle, report *execution.Report, o replayOptions, command []string) error {
-	result := replayResult{Version: 1, Report: report, Expect: o.expect, ExitCode: report.ExitCode()}
-	if o.expect != "" {
-		met, err := report.Meets(o.expect)
-		if err != nil {
-			return err
-		}
-		if result.Met, result.ExitCode = &met, exitDone; !met {
-			result.ExitCode = exitUnexpected
-		}
+	result, err := verdictOf(report, o.expect)
+	if err != nil {
+		return err
 	}
 	show := p.showReplay
 	if p.json {
