@@ -107,8 +107,7 @@ func (p *program) replay(ctx context.Context, arg string, command []string, o re
 	if err != nil {
 		return err
 	}
-	run := &rerun{p: p, bundle: bundle, command: command, address: o.address}
-	result, err := p.inOrders(ctx, run, &o)
+	result, err := p.inOrders(ctx, bundle, command, &o)
 	if err != nil {
 		return err
 	}

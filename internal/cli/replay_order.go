@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/flux-go/flux/execution"
+	"github.com/flux-go/flux/execution/record"
 )
 
 // orders are the values of --order.
@@ -25,15 +26,16 @@ func (o *replayOptions) checkOrder() error {
 	return nil
 }
 
-// inOrders runs a replay, and then in so many random orders as --sweep says, until one does not come out well. It returns the
+// inOrders runs a replay of a record in a program, and then in so many random orders as --sweep says, until one does not come out well. It returns the
 // last result.
-func (p *program) inOrders(ctx context.Context, run *rerun, o *replayOptions) (*rerunResult, error) {
+func (p *program) inOrders(ctx context.Context, bundle *record.Bundle, command []string, o *replayOptions) (*rerunResult, error) {
 	for seed := o.Seed; ; seed++ {
 		if seed > o.Seed {
 			o.Order = execution.OrderRandom
 		}
 		opts := o.ReplayOptions
 		opts.Seed = seed
+		run := &rerun{p: p, bundle: bundle, command: command, address: o.address}
 		result, err := run.run(ctx, execution.Control{Replay: &opts}, o.save)
 		if err != nil || seed == o.Seed+uint64(o.sweep) {
 			return result, err
