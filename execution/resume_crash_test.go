@@ -103,7 +103,7 @@ func (c crash) String() string { return fmt.Sprint(c.point, ":", c.write) }
 // runProcess is one life of a service on a folder: it runs f, and dies at a crash if that comes. What it leaves is in another folder.
 func runProcess(t *testing.T, dir string, c *crash, f func(*Recorder)) (left string, died bool) {
 	t.Helper()
-	rec, err := Connect(Config{Service: "shop", Dir: dir, Journal: func(record.Trigger) bool { return true }})
+	rec, err := Connect(Config{Service: "shop", Dir: dir, RedactKey: []byte("of the service"), Journal: func(record.Trigger) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,14 +217,14 @@ func resumeUntilDone(t *testing.T, dir string, l *ledger, c crash) {
 	}
 }
 
-// newest returns what is known of the execution when a process recovered some: none when it died before it did anything, and one
-// again when it died before it could forget what it had recovered itself.
+// newest returns what is known of the execution when a process recovered some: none when it died before it did anything, and what
+// it had recovered itself, too, when it died before it could forget that.
 func newest(recovered []*record.Execution, latest *record.Execution) *record.Execution {
 	for _, x := range recovered {
 		switch {
 		case latest == nil:
 			latest = x
-		case x.ID != latest.ID:
+		case x.Parent == latest.ID:
 			latest = Inherit(x, latest)
 		}
 	}

@@ -156,13 +156,23 @@ func findCards(text []byte, found func(start, end int)) {
 				break
 			}
 		}
-		if n <= 19 && begins(text, i) && ends(text, end) && isCard(digits[:n]) {
+		if n <= 19 && begins(text, i) && ends(text, end) && isCard(digits[:n]) && !isGroupOfUUID(text, i) {
 			found(i, end)
 			i = end
 			continue
 		}
 		i = run(text, i, digit) - 1 // a number before the card, as "7 4111…", is not part of it
 	}
+}
+
+// isGroupOfUUID says that a group of digits begins a UUID, or is a group within one. Now and then some of these have digits only.
+func isGroupOfUUID(text []byte, at int) bool {
+	for _, group := range []int{0, 9, 14, 19} {
+		if from, to := at-group, at-group+36; from >= 0 && to <= len(text) && isUUID(text[from:to]) {
+			return true
+		}
+	}
+	return false
 }
 
 // cardIssuers are first digits, from and to, with the lengths that they are issued with.
