@@ -46,9 +46,10 @@ var uses = map[string]names{
 		and(use{"file", "execution.Files and its WriteFile", false}, "Create", "CreateTemp").
 		and(use{"file", "execution.Do", false}, "OpenFile", "Mkdir", "MkdirTemp", "Lstat", "Chmod", "Chtimes", "Truncate", "Link", "Symlink").
 		and(use{"process", "execution.Do", false}, "StartProcess"),
-	"os/exec":    each(use{"process", "execution.RunCommand", false}, "Command", "CommandContext"),
-	"net":        each(use{"network", "execution.Do", false}, "Dial", "DialTimeout", "DialTCP", "DialUDP", "Dialer", "LookupHost", "LookupIP", "LookupAddr"),
-	"crypto/tls": each(use{"network", "execution.Do", false}, "Dial", "DialWithDialer", "Dialer"),
+	"os/exec": each(use{"process", "execution.RunCommand", false}, "Command", "CommandContext"),
+	"net": each(use{"network", "rec.Dialer(nil)", false}, "Dial", "DialTimeout", "DialTCP", "Dialer").
+		and(use{"network", "execution.Do", false}, "DialUDP", "LookupHost", "LookupIP", "LookupAddr"),
+	"crypto/tls": each(use{"network", "rec.Dialer(&tls.Dialer{…})", false}, "Dial", "DialWithDialer", "Dialer"),
 	"net/http": each(use{"network", "a client whose Transport is rec.Transport(nil)", true}, "Get", "Post", "PostForm", "Head", "DefaultClient", "DefaultTransport").
 		and(use{"network", "a client whose Transport is rec.Transport(nil)", true}, "Transport"),
 	"net/smtp":               each(use{"network", "execution.Do", false}, "SendMail", "Dial"),
