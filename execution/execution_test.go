@@ -1,6 +1,7 @@
 package execution_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -162,4 +163,18 @@ func TestResumeRefusesAWriteInDoubt(t *testing.T) {
 	if code := x.Report().ExitCode(); code != 6 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// throughFile returns a record as it is when it went through a file.
+func throughFile(t *testing.T, of *record.Execution) *record.Bundle {
+	t.Helper()
+	var file bytes.Buffer
+	if err := record.WriteBundle(&file, &record.Bundle{Execution: of}); err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := record.ReadBundle(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
 }

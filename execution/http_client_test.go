@@ -43,16 +43,8 @@ func recordClient(t *testing.T, next http.RoundTripper, program func(context.Con
 // replayClient replays what a program does with a client that has no network. It reads the record from a file.
 func replayClient(t *testing.T, of *record.Execution, program func(context.Context, *http.Client) error) *execution.Report {
 	t.Helper()
-	var file bytes.Buffer
-	if err := record.WriteBundle(&file, &record.Bundle{Execution: of}); err != nil {
-		t.Fatal(err)
-	}
-	bundle, err := record.ReadBundle(&file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	rec, _ := recorder(t)
-	ctx, x, err := rec.BeginReplay(t.Context(), bundle, nil)
+	ctx, x, err := rec.BeginReplay(t.Context(), throughFile(t, of), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

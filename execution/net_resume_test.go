@@ -91,27 +91,38 @@ func TestAResumeDoesNotRepeatATurn(t *testing.T) {
 	}
 }
 
-// A connection that was refused is tried again.
+// TestAResumeConnectsWhereItCouldNotBefore has a connection that was refused, and the peer there when it is tried again.
 func TestAResumeConnectsWhereItCouldNotBefore(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	of, _, err := recordTalk(t, nil, address, each("a"))
-	if err == nil {
-		t.Skip("somebody else listens there by now")
-	}
-	if l, err = net.Listen("tcp", address); err != nil {
-		t.Skip(err)
-	}
+	of, l := refusedTalk(t)
 	w := &till{}
 	p := serve(t, l, w.talk)
-	saw, err := resumeTalk(t, of, nil, address, each("a"))
+	saw, err := resumeTalk(t, of, nil, l.Addr().String(), each("a"))
 	p.stop()
 	if fmt.Sprint(saw) != "[[took a\n]]" || err != nil || len(w.charges) != 1 {
 		t.Errorf("saw %v, %v; the peer took %v", saw, err, w.charges)
 	}
+}
+
+// refusedTalk records a program whose peer was not there, and returns the record and the peer's listener. An address that is free
+// may be somebody else's the moment after, so it tries some.
+func refusedTalk(t *testing.T) (*record.Execution, net.Listener) {
+	t.Helper()
+	for range 20 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := l.Addr().String()
+		_ = l.Close()
+		of, _, err := recordTalk(t, nil, address, each("a"))
+		if err == nil {
+			continue
+		}
+		if l, err = net.Listen("tcp", address); err == nil {
+			return of, l
+		}
+	}
+	t.Fatal("no address stays free")
+	return nil, nil
 }

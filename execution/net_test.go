@@ -86,16 +86,8 @@ func (d noDialer) DialContext(_ context.Context, network, address string) (net.C
 // replayTalk replays a program from a record that went through a file.
 func replayTalk(t *testing.T, base execution.ContextDialer, of *record.Execution, address string, program talk) (*execution.Report, any, error) {
 	t.Helper()
-	var file bytes.Buffer
-	if err := record.WriteBundle(&file, &record.Bundle{Execution: of}); err != nil {
-		t.Fatal(err)
-	}
-	bundle, err := record.ReadBundle(&file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	rec, _ := recorder(t)
-	ctx, x, err := rec.BeginReplay(t.Context(), bundle, nil)
+	ctx, x, err := rec.BeginReplay(t.Context(), throughFile(t, of), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func trappedChild(t *testing.T, what string) (string, error) {
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestReplayReachesNothing$")
 	child.Env = append(os.Environ(), trapVariable+"="+what, "TMPDIR="+t.TempDir())
 	out, err := child.CombinedOutput()
-	if strings.Contains(string(out), "no trap: ") {
+	if strings.Contains(string(out), "no trap: ") && os.Getenv("CI") != "true" {
 		t.Skip(string(out))
 	}
 	return string(out), err
