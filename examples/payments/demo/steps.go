@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/flux-go/flux/examples/internal/scene"
 )
 
 // steps are the demo. Each ends with an error unless everything came out as it must.
@@ -229,7 +231,7 @@ func (w *world) crash(ctx context.Context) (err error) {
 	}
 	waiting, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if err := until(waiting, charged); err != nil {
+	if err := scene.Until(waiting, charged); err != nil {
 		return err
 	}
 	w.service.kill()
@@ -256,7 +258,7 @@ func (w *world) crash(ctx context.Context) (err error) {
 
 // find waits for an execution of a status and returns its id.
 func (w *world) find(ctx context.Context, status string) (id string, err error) {
-	err = until(ctx, func() error {
+	err = scene.Until(ctx, func() error {
 		out, _, err := w.run(ctx, "logs", "--status", status, "--json", "--limit", "1")
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 
+	"github.com/flux-go/flux/examples/internal/scene"
 	"github.com/flux-go/flux/internal/testservices/backing"
 )
 
@@ -83,20 +84,11 @@ func (w *world) start(ctx context.Context) (err error) {
 		return err
 	}
 	for _, addr := range []*string{&w.fluxAddr, &w.apiAddr, &w.payAddr} {
-		if *addr, err = freeAddress(); err != nil {
+		if *addr, err = scene.FreeAddress(); err != nil {
 			return err
 		}
 	}
 	return w.build(ctx)
-}
-
-// freeAddress returns an address on which nothing listens now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // build builds the programs, the service in two versions.
@@ -174,7 +166,7 @@ func (w *world) launch(ctx context.Context, addr string, env []string, name stri
 	go func() { _ = p.cmd.Wait(); close(p.done) }()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	err := until(ctx, func() error {
+	err := scene.Until(ctx, func() error {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			err = conn.Close()
@@ -212,23 +204,6 @@ func (w *world) apiLog() string {
 		return "\nlog of the service:\n" + w.service.log.String()
 	default:
 		return ""
-	}
-}
-
-// until repeats an action until it succeeds or ctx ends.
-func until(ctx context.Context, action func() error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := action()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-tick.C:
-		}
 	}
 }
 

@@ -23,8 +23,10 @@ func main() {
 	}
 }
 
-// run shows all steps, and tells what they do.
+// run shows all steps, and tells what they do. It takes seconds, and five minutes at most.
 func run(ctx context.Context, out io.Writer) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
 	began := time.Now()
 	w, err := newWorld(ctx, out)
 	if err != nil {

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/flux-go/flux/examples/internal/scene"
 	"github.com/flux-go/flux/examples/webhooks/signature"
 )
 
@@ -151,29 +150,10 @@ func (w *world) explain(ctx context.Context) error {
 	recorded := func() error {
 		return w.flux(ctx, 0, []string{w.failed[0][:8], w.failed[1][:8]}, "logs", "--status", "error")
 	}
-	if err := until(ctx, recorded); err != nil {
+	if err := scene.Until(ctx, recorded); err != nil {
 		return err
 	}
 	return w.flux(ctx, 0, []string{`"500" has no cents`, "service.go", "INSERT INTO invoices"}, "why", w.failed[0])
-}
-
-// until repeats an action until it succeeds, for two minutes.
-func until(ctx context.Context, action func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := action()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, context.Cause(ctx))
-		case <-tick.C:
-		}
-	}
 }
 
 // replay runs both receivers without database, without secret and without Flux.
@@ -186,7 +166,7 @@ func (w *world) replay(ctx context.Context) error {
 		code int
 		text string
 	}{{w.broken, 0, "SAME"}, {w.fixed, 3, "UPDATE invoices"}} {
-		address, err := freeAddress()
+		address, err := scene.FreeAddress()
 		if err != nil {
 			return err
 		}
@@ -196,15 +176,6 @@ func (w *world) replay(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// freeAddress returns an address on which nothing listens now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func (w *world) resume(ctx context.Context) error {
@@ -217,7 +188,7 @@ func (w *world) resume(ctx context.Context) error {
 	resumed := func() error { // once the receiver is connected to Flux
 		return w.flux(ctx, 0, []string{"now it is 202"}, "resume", w.failed[0], "--yes")
 	}
-	if err := until(ctx, resumed); err != nil {
+	if err := scene.Until(ctx, resumed); err != nil {
 		return err
 	}
 	return w.settled(ctx, yen.id, "in_yen", 500)
